@@ -1,0 +1,100 @@
+"""Run Replicate models from a notebook cell: `%%replicate owner/name`.
+
+Public names are imported when they are first used, so that loading the extension is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from replicate_magic.errors import (
+        APIError,
+        CellError,
+        ConnectionFailed,
+        ConnectionLost,
+        CreateUnclear,
+        EngineUnavailable,
+        InputError,
+        InsufficientCredit,
+        InvalidInput,
+        JqError,
+        NotFound,
+        PredictionFailed,
+        PredictionTimeout,
+        RateLimited,
+        ReplicateMagicError,
+        ServerError,
+        TemplateError,
+        Unauthorized,
+        UnexpectedAnswer,
+    )
+    from replicate_magic.local import serve
+    from replicate_magic.prediction import OutputFile, Prediction
+    from replicate_magic.session import arun, run
+
+__all__ = [
+    "APIError",
+    "CellError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "CreateUnclear",
+    "EngineUnavailable",
+    "InputError",
+    "InsufficientCredit",
+    "InvalidInput",
+    "JqError",
+    "NotFound",
+    "OutputFile",
+    "Prediction",
+    "PredictionFailed",
+    "PredictionTimeout",
+    "RateLimited",
+    "ReplicateMagicError",
+    "ServerError",
+    "TemplateError",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "arun",
+    "run",
+    "serve",
+]
+
+_ROOMS = {
+    "OutputFile": "prediction",
+    "Prediction": "prediction",
+    "arun": "session",
+    "run": "session",
+    "serve": "local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Make `%%replicate` and `%replicate` known: `%load_ext replicate_magic`."""
+    from replicate_magic.notebook import magics
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away, and end what they have running."""
+    from replicate_magic.notebook import magics
+
+    magics.unload(shell)

@@ -1,0 +1,176 @@
+"""Owns HTTP: the only user of httpx; must not decide when to wait, to retry or to stop.
+
+The token is sent to the API's own origin and nowhere else, and no redirect of the API is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from replicate_magic import __version__
+from replicate_magic.api import protocol
+from replicate_magic.api.protocol import Answer, APIRequest
+from replicate_magic.errors import ConnectionFailed, ConnectionLost
+from replicate_magic.plain import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+Pool = httpx.AsyncClient
+"""A pool of connections, shared by the clients of a loop."""
+
+_AGENT = f"replicate_magic/{__version__}"
+_CONNECT_S = 10.0
+_STREAM_SILENCE_S = 45.0  # the API's own streams end or speak after 30 s
+
+# What happens before a byte of the request has left: sending again cannot pay twice.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+def open_http() -> httpx.AsyncClient:
+    """A pool of connections for all clients of a loop; close it with `aclose()`.
+
+    Addresses of this machine are reached without a proxy, whatever the environment says.
+    """
+    here = httpx.AsyncHTTPTransport(verify=False)  # plain http, to this machine only
+    return httpx.AsyncClient(
+        headers={"user-agent": _AGENT},
+        mounts={"http://127.0.0.1": here, "http://localhost": here, "http://[::1]": here},
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+    )
+
+
+class Client:
+    """Replicate's API at one address, with one token.
+
+    Args:
+        http: the pool of connections.
+        base: the API's address, ending in `/v1`.
+        token: the API token.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, *, base: str, token: str) -> None:
+        self.base = base
+        self._http = http
+        self._token = token
+        self._ahead = timedelta(0)
+        self._background: set[asyncio.Task[None]] = set()
+
+    def server_time(self) -> datetime:
+        """The time by the server's clock, as its last answer told."""
+        return datetime.now(UTC) + self._ahead
+
+    async def send(self, request: APIRequest) -> Answer:
+        """Send a request once.
+
+        Raises:
+            ConnectionFailed: nothing was sent.
+            ConnectionLost: something was sent, and no whole answer came.
+        """
+        url = request.path if "://" in request.path else f"{self.base}{request.path}"
+        headers = {"accept": "application/json", **request.headers, **self._credentials(url)}
+        timeout = httpx.Timeout(request.timeout_s, connect=_CONNECT_S)
+        try:
+            response = await self._http.request(
+                request.method, url, json=request.json, headers=headers, timeout=timeout
+            )
+        except _NOT_SENT as error:
+            raise ConnectionFailed(
+                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent."
+            ) from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise ConnectionLost(
+                f"The connection to {_host(url)} broke before the answer was complete: "
+                f"{_reason(error)}."
+            ) from error
+        answer = Answer(
+            status=response.status_code, headers=response.headers, body=response.content
+        )
+        self._learn_time(answer)
+        return answer
+
+    @asynccontextmanager
+    async def open_stream(self, url: str, last_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of an event stream, as they come. No token is sent: the URL is the key.
+
+        Raises:
+            ConnectionLost: no stream is to be had there, or it broke.
+        """
+        headers = {"accept": "text/event-stream", "cache-control": "no-store"}
+        if last_id:
+            headers["last-event-id"] = last_id
+        timeout = httpx.Timeout(_STREAM_SILENCE_S, connect=_CONNECT_S)
+        try:
+            async with self._http.stream(
+                "GET", url, headers=headers, timeout=timeout, follow_redirects=True
+            ) as response:
+                kind = response.headers.get("content-type", "")
+                if response.status_code != httpx.codes.OK or "text/event-stream" not in kind:
+                    raise ConnectionLost(f"No stream there: HTTP {response.status_code} {kind}.")
+                yield response.aiter_bytes()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise ConnectionLost(f"The stream broke: {_reason(error)}.") from error
+
+    async def download(self, url: str, most_bytes: int) -> tuple[bytes | None, int | None]:
+        """A file that a model gave: its bytes, and how many there are. No token is sent.
+
+        Returns:
+            `None` for the bytes where there are more than `most_bytes`; `None` for the length
+            where it is not told.
+
+        Raises:
+            ConnectionLost: it cannot be had.
+        """
+        try:
+            async with self._http.stream("GET", url, follow_redirects=True, timeout=30) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise ConnectionLost(f"{_host(url)} answered HTTP {response.status_code}.")
+                declared = response.headers.get("content-length", "")
+                size = int(declared) if declared.isdecimal() else None
+                body = bytearray()
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if max(len(body), size or 0) > most_bytes:
+                        return None, size
+                return bytes(body), len(body)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
+
+    def go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """Finish some work behind the caller's back: a cancel whose id is still on its way."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _credentials(self, url: str) -> dict[str, str]:
+        if self._token and protocol.origin(url) == protocol.origin(self.base):
+            return {"authorization": f"Bearer {self._token}"}
+        return {}
+
+    def _learn_time(self, answer: Answer) -> None:
+        if told := protocol.http_date(answer.headers.get("date")):
+            self._ahead = told - datetime.now(UTC)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.base}>"
+
+
+def _host(url: str) -> str:
+    scheme, host, port = protocol.origin(url)
+    return f"{scheme}://{host}:{port}" if port not in {80, 443} else host
+
+
+def _reason(error: Any) -> str:
+    return one_line(str(error)).rstrip(".") or type(error).__name__

@@ -1,0 +1,93 @@
+"""Owns looking up what a target is: its version and its schema; must not keep what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic import errors
+from replicate_magic.api import protocol
+
+if TYPE_CHECKING:
+    from replicate_magic.api.client import Client
+    from replicate_magic.api.protocol import APIRequest
+    from replicate_magic.cell.plan import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What the API says of a target.
+
+    Attributes:
+        openapi: the schema of its inputs and output, or `None` where none is to be had.
+        version: the version to name in the request; `None` sends to the target's own route.
+        latest: the model's latest version, for a model that may turn out to be no official one.
+        official: whether it is an official model, where that is told.
+    """
+
+    openapi: dict[str, Any] | None = None
+    version: str | None = None
+    latest: str | None = None
+    official: bool | None = None
+
+
+async def describe(client: Client, target: Target) -> Described:
+    """Ask the API what a target is.
+
+    Raises:
+        NotFound: there is no such model or deployment.
+        APIError, ConnectionFailed, UnexpectedAnswer: as their docstrings say.
+    """
+    match target.kind:
+        case "version":
+            return await _described_version(client, target)
+        case "deployment":
+            return await _described_deployment(client, target)
+    return await _described_model(client, target)
+
+
+async def _described_model(client: Client, target: Target) -> Described:
+    raw = await _get(client, protocol.model_request(target), str(target))
+    latest = raw.get("latest_version") or {}
+    official = raw.get("is_official")
+    version = latest.get("id")
+    if official is False and not version:
+        raise errors.NotFound(
+            f"{target} has no version that could run: nothing has been pushed to it yet.",
+            status=404,
+        )
+    return Described(
+        openapi=latest.get("openapi_schema"),
+        version=version if official is False else None,
+        latest=version,
+        official=official,
+    )
+
+
+async def _described_version(client: Client, target: Target) -> Described:
+    """Not every version that runs can be looked up; the create has the last word."""
+    version = target.version or ""
+    try:
+        raw = await _get(client, protocol.version_request(target, version), str(target))
+    except errors.NotFound:
+        return Described(version=version)
+    return Described(openapi=raw.get("openapi_schema"), version=version)
+
+
+async def _described_deployment(client: Client, target: Target) -> Described:
+    raw = await _get(client, protocol.deployment_request(target), str(target))
+    release = raw.get("current_release") or {}
+    model, version = release.get("model"), release.get("version")
+    owner, _, name = str(model).partition("/")
+    if not name or not isinstance(version, str):
+        return Described()
+    runs = replace(target, owner=owner, name=name)
+    try:
+        found = await _get(client, protocol.version_request(runs, version), str(target))
+    except (errors.NotFound, errors.Unauthorized):
+        return Described()  # a deployment may run a model whose schema its user cannot see
+    return Described(openapi=found.get("openapi_schema"))
+
+
+async def _get(client: Client, request: APIRequest, subject: str) -> dict[str, Any]:
+    return protocol.read_object(await client.send(request), subject=subject)

@@ -1,0 +1,402 @@
+"""Owns one prediction from its creation to its end; must not draw, store or know a notebook.
+
+What happens is reported as events to `emit`, a plain function that is called on the loop. Whoever
+cancels `predict` cancels the prediction at Replicate: that is its last act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic import errors
+from replicate_magic.api import protocol
+from replicate_magic.api.sse import EventDecoder
+from replicate_magic.plain import one_line
+from replicate_magic.prediction import (
+    Created,
+    Event,
+    Finished,
+    Log,
+    Output,
+    Retry,
+    Update,
+    is_final,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from replicate_magic.api.client import Client
+    from replicate_magic.api.protocol import Answer, Create
+    from replicate_magic.api.sse import ServerEvent
+
+_ID_WITHIN_S = 3.0  # how long a cancelled create is waited for, in front of the person
+_CANCEL_WITHIN_S = 1.5
+_MOST_CONNECT_TRIES = 4
+_MOST_BAD_ANSWERS = 5
+_MOST_BAD_STREAMS = 5
+_NOT_YET_FOUND_S = 10.0  # a GET may answer 404 for a moment after the create
+_LOOK_UPS_AFTER_S = (0.0, 1.0, 2.0)
+_MOST_PAGES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How a prediction is to be run.
+
+    Attributes:
+        began_s: when the call began, by the loop's clock; events count from here.
+        deadline_s: when to cancel, by the loop's clock.
+        stream: whether to read the stream, where there is one.
+        fallback_version: for a model that may be no official one, the version to name if its own
+            route answers 404.
+        official: whether the model is an official one, where it is known.
+        is_known: whether an id belongs to another prediction of ours.
+    """
+
+    began_s: float
+    deadline_s: float
+    stream: bool = True
+    fallback_version: str | None = None
+    official: bool | None = None
+    is_known: Callable[[str], bool] = lambda _: False
+
+
+async def predict(
+    client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+) -> bool:
+    """Create a prediction, follow it to its end, and report what happens.
+
+    Returns:
+        Whether it came to its own end; `False` where the deadline ended it.
+
+    Raises:
+        APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
+        asyncio.CancelledError: the caller was cancelled, and so is the prediction.
+    """
+    run = _Run(client, create, conduct, emit)
+    try:
+        async with asyncio.timeout_at(conduct.deadline_s):
+            await run.create()
+            await run.follow()
+    except TimeoutError:
+        await run.stop()
+        return run.raw.get("status") == "succeeded"
+    except BaseException:
+        await run.stop()
+        raise
+    run.finish()
+    return True
+
+
+class _Run:
+    """The state of one prediction: what is known of it, and what is under way."""
+
+    def __init__(
+        self, client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+    ) -> None:
+        self.raw: dict[str, Any] = {}
+        self._client = client
+        self._create = create
+        self._conduct = conduct
+        self._emit = emit
+        self._subject = str(create.target)
+        self._loop = asyncio.get_running_loop()
+        self._creating: asyncio.Task[dict[str, Any]] | None = None
+        self._stopping = asyncio.Event()
+        self._look_again = asyncio.Event()
+        self._streaming = False
+        self._finished = False
+
+    @property
+    def _at_s(self) -> float:
+        return self._loop.time() - self._conduct.began_s
+
+    # -- creating: the POST goes out once ------------------------------------------------------
+
+    async def create(self) -> None:
+        """Obtain an id. Being cancelled leaves the POST under way for `stop` to see to."""
+        self._creating = asyncio.create_task(self._obtain())
+        await asyncio.shield(self._creating)
+
+    async def _obtain(self) -> dict[str, Any]:
+        connects = 0
+        while True:
+            since = self._client.server_time() - protocol.LOOK_BACK
+            try:
+                answer = await self._client.send(protocol.create_request(self._create))
+            except errors.ConnectionFailed as error:
+                connects += 1
+                if connects >= _MOST_CONNECT_TRIES:
+                    raise
+                await self._pause(str(error), protocol.backoff_s(connects))
+                continue
+            except errors.ConnectionLost as error:
+                return self._created(await self._look_up(error, since))
+            if answer.status == 429:
+                await self._wait_for_rate(answer)
+            elif answer.status == 404 and self._use_fallback():
+                continue
+            elif 400 <= answer.status < 500:
+                raise protocol.refusal(answer, subject=self._subject)
+            else:
+                return self._created(await self._read_or_look_up(answer, since))
+
+    def _created(self, raw: dict[str, Any]) -> dict[str, Any]:
+        self.raw = raw
+        self._emit(Created(raw=raw, at_s=self._at_s))
+        return raw
+
+    def _use_fallback(self) -> bool:
+        """A community model has no route of its own; a 404 has created nothing."""
+        version = self._conduct.fallback_version
+        if version is None or self._create.version is not None:
+            return False
+        self._create = replace(self._create, version=version)
+        return True
+
+    async def _wait_for_rate(self, answer: Answer) -> None:
+        delay_s = protocol.retry_after_s(answer, self._client.server_time())
+        if self._loop.time() + delay_s > self._conduct.deadline_s:
+            raise protocol.refusal(answer, subject=self._subject)
+        await self._pause("rate limited", delay_s)
+
+    async def _pause(self, reason: str, delay_s: float) -> None:
+        """Wait, told as an event; being stopped ends the wait and the run."""
+        self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise asyncio.CancelledError
+
+    async def _read_or_look_up(self, answer: Answer, since: datetime) -> dict[str, Any]:
+        """A fault of the server's, or a broken answer, may stand behind a created prediction."""
+        try:
+            if answer.status >= 500:
+                raise protocol.refusal(answer, subject=self._subject)
+            return protocol.read_prediction(answer, subject=self._subject)
+        except (errors.ServerError, errors.UnexpectedAnswer) as error:
+            return await self._look_up(error, since)
+
+    async def _look_up(self, cause: Exception, since: datetime) -> dict[str, Any]:
+        """Find the one prediction that the broken request may have created."""
+        found: list[dict[str, Any]] = []
+        for delay_s in _LOOK_UPS_AFTER_S:
+            if delay_s:
+                self._emit(Retry(reason="looking for it", delay_s=delay_s, at_s=self._at_s))
+                await asyncio.sleep(delay_s)
+            try:
+                found = await self._candidates(since)
+            except errors.ReplicateMagicError as error:
+                raise errors.CreateUnclear(
+                    _unclear(self._subject, cause, [], str(error))
+                ) from cause
+            if found:
+                break
+        if len(found) == 1:
+            return found[0]
+        raise errors.CreateUnclear(
+            _unclear(self._subject, cause, found, ""), candidates=found
+        ) from cause
+
+    async def _candidates(self, since: datetime) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        request = protocol.recent_request(since)
+        for _ in range(_MOST_PAGES):
+            answer = await self._client.send(request)
+            page = protocol.read_object(answer, subject="the account's recent predictions")
+            results = [item for item in page.get("results") or [] if isinstance(item, dict)]
+            found += [raw for raw in results if self._could_be(raw)]
+            url = protocol.next_page(page, self._client.base)
+            if url is None:
+                break
+            request = replace(request, path=url)
+        return found
+
+    def _could_be(self, raw: dict[str, Any]) -> bool:
+        known = self._conduct.is_known(str(raw.get("id")))
+        return not known and protocol.could_be(raw, self._create, official=self._conduct.official)
+
+    # -- following: stream and GET side by side, the last GET decides ----------------------------
+
+    async def follow(self) -> None:
+        """Report until the prediction has ended."""
+        url = (self.raw.get("urls") or {}).get("stream")
+        reader = None
+        if self._conduct.stream and isinstance(url, str) and not is_final(self.raw):
+            reader = asyncio.create_task(self._read_stream(url))
+        try:
+            await self._poll()
+        finally:
+            if reader:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    def finish(self) -> None:
+        """Report the end, once."""
+        if not self._finished:
+            self._finished = True
+            self._emit(Finished(raw=self.raw, at_s=self._at_s))
+
+    async def _poll(self) -> None:
+        polls = 0
+        while not is_final(self.raw):
+            delay_s = protocol.poll_delay_s(polls, streaming=self._streaming)
+            if await self._woken(delay_s):
+                polls = 0
+            raw = await self._get()
+            polls += 1
+            self.raw = raw
+            if not is_final(raw):
+                self._emit(Update(raw=raw, at_s=self._at_s))
+
+    async def _woken(self, delay_s: float) -> bool:
+        """Wait, or less where the stream has ended."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._look_again.wait()
+        except TimeoutError:
+            return False
+        self._look_again.clear()
+        return True
+
+    async def _get(self) -> dict[str, Any]:
+        """GET until there is an answer; the deadline alone bounds how long the network is gone."""
+        request = protocol.get_request(self.raw["id"])
+        failures = bad = 0
+        while True:
+            failures += 1
+            delay_s = protocol.backoff_s(failures)
+            try:
+                answer = await self._client.send(request)
+                if answer.status == 429:
+                    delay_s = protocol.retry_after_s(answer, self._client.server_time())
+                return protocol.read_prediction(answer, subject=self._subject)
+            except (
+                errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError,
+                errors.RateLimited,
+            ) as error:  # fmt: skip
+                reason = one_line(str(error))
+            except errors.NotFound as error:
+                if self._at_s > _NOT_YET_FOUND_S:
+                    raise
+                reason = one_line(str(error))
+            except errors.UnexpectedAnswer as error:
+                bad += 1
+                if bad >= _MOST_BAD_ANSWERS:
+                    raise
+                reason = one_line(str(error))
+            self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
+            await asyncio.sleep(delay_s)
+
+    async def _read_stream(self, url: str) -> None:
+        """Read the stream, again where it ends early; polling goes on beside it in any case."""
+        last_id, seen, bad = "", False, 0
+        while bad < _MOST_BAD_STREAMS:
+            decoder = EventDecoder()
+            decoder.last_id = last_id
+            opened_s = self._loop.time()
+            got, done = await self._read_once(url, decoder)
+            self._streaming = False
+            self._look_again.set()
+            seen, last_id = seen or got, decoder.last_id
+            if done or (seen and not last_id):
+                return  # without ids the stream would begin anew: the answer is polled instead
+            lasted = got or self._loop.time() - opened_s > 5
+            bad = 0 if lasted else bad + 1
+            await asyncio.sleep(protocol.backoff_s(max(bad, 1)))
+
+    async def _read_once(self, url: str, decoder: EventDecoder) -> tuple[bool, bool]:
+        """Whether anything came, and whether the stream said that it is done."""
+        got = False
+        try:
+            async with self._client.open_stream(url, decoder.last_id) as pieces:
+                async for piece in pieces:
+                    events = decoder.feed(piece)
+                    got = got or bool(events)
+                    if self._report(events):
+                        return got, True
+        except errors.ConnectionLost:
+            pass  # polling tells whether the prediction still runs
+        return got, False
+
+    def _report(self, events: list[ServerEvent]) -> bool:
+        chunks = tuple(event.data for event in events if event.name == "output")
+        if chunks:
+            self._streaming = True
+            self._emit(Output(chunks=chunks, at_s=self._at_s))
+        logs = [event.data for event in events if event.name == "logs"]
+        if logs:
+            self._emit(Log(text="".join(logs), at_s=self._at_s))
+        return any(event.name == "done" for event in events)
+
+    # -- stopping: cancelled at Replicate, once --------------------------------------------------
+
+    async def stop(self) -> None:
+        """Cancel the prediction if it runs, waiting a bounded time for its id."""
+        self._stopping.set()
+        if self._creating and not self._creating.done():
+            await asyncio.wait({self._creating}, timeout=_ID_WITHIN_S)
+        if self._creating and not self._creating.done():
+            self._client.go_on(self._cancel_when_created(self._creating))
+            return
+        _ignore_outcome(self._creating)
+        await self._cancel()
+
+    async def _cancel_when_created(self, creating: asyncio.Task[dict[str, Any]]) -> None:
+        await asyncio.wait({creating})
+        _ignore_outcome(creating)
+        await self._cancel()
+
+    async def _cancel(self) -> None:
+        if not self.raw or is_final(self.raw):
+            return
+        try:
+            async with asyncio.timeout(_CANCEL_WITHIN_S):
+                await self._send_cancel()
+                while not is_final(self.raw):
+                    self.raw = await self._get()
+                    await asyncio.sleep(0.05)
+        except (TimeoutError, errors.ReplicateMagicError):
+            self._emit(Update(raw=self.raw, at_s=self._at_s))  # whether it stopped, is not known
+            return
+        self.finish()
+
+    async def _send_cancel(self) -> None:
+        request = protocol.cancel_request(self.raw["id"])
+        while True:
+            try:
+                answer = await self._client.send(request)
+                self.raw = protocol.read_prediction(answer, subject=self._subject)
+            except (errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError):
+                await asyncio.sleep(0.2)  # cancelling twice is the same as once
+            except errors.ReplicateMagicError:
+                return  # such as a run that has just ended: the next GET tells
+            else:
+                return
+
+
+def _ignore_outcome(task: asyncio.Task[Any] | None) -> None:
+    """Mark a task's exception as seen; what it means has been said elsewhere."""
+    if task and task.done() and not task.cancelled():
+        task.exception()
+
+
+def _unclear(subject: str, cause: Exception, found: list[dict[str, Any]], trouble: str) -> str:
+    if trouble:
+        listed = f"Looking for it failed as well: {trouble}"
+    elif found:
+        lines = [f"{raw.get('id')}  {(raw.get('urls') or {}).get('web', '')}" for raw in found]
+        listed = "Several recent predictions have the same input:\n  " + "\n  ".join(lines)
+    else:
+        listed = "No recent prediction of this account has this input."
+    return (
+        f"{subject}: it is not clear whether the prediction was created. {cause} {listed}\n"
+        "It was not sent again, since that could be paid twice. Look at "
+        "https://replicate.com/predictions before you run it again."
+    )

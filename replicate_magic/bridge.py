@@ -1,0 +1,210 @@
+"""Owns the one loop thread and how callers enter it; must not know what runs there.
+
+A blocking caller enters with `entered`, a context manager: leaving it, by whatever way, ends the
+coroutine, and gives it a bounded time to clean up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+SLICE_S = 0.1
+"""How long a wait may last before the interpreter looks for an interrupt (Windows needs that)."""
+CLEAN_UP_S = 4.8
+"""How long an interrupted caller waits for the clean-up, in seconds."""
+FRAME_S = 0.1
+"""The least time between two snapshots, in seconds."""
+
+
+class Loop:
+    """An event loop in a daemon thread of its own, started on first use."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._thread = threading.Thread(target=self._run, name="replicate_magic", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def at_close(self, closer: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Call `closer` on the loop before it ends."""
+        self._closing.append(closer)
+
+    def close(self) -> None:
+        """Cancel what runs, close what was opened, end the thread; bounded in time."""
+        if self.loop.is_closed():
+            return
+        done = asyncio.run_coroutine_threadsafe(self._wind_down(), self.loop)
+        with suppress(concurrent.futures.TimeoutError):
+            done.result(CLEAN_UP_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(CLEAN_UP_S)
+        if not self._thread.is_alive():
+            self.loop.close()
+
+    async def _wind_down(self) -> None:
+        mine = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for closer in self._closing:
+            await closer()
+
+
+@cache
+def _loop_of(pid: int) -> Loop:  # noqa: ARG001  (a forked child has no loop thread, and makes its own)
+    loop = Loop()
+    atexit.register(close)
+    return loop
+
+
+def the_loop() -> Loop:
+    """The process's loop."""
+    return _loop_of(os.getpid())
+
+
+def close() -> None:
+    """End the loop and its thread, if there is one; the next use starts another."""
+    if _loop_of.cache_info().currsize:
+        loop = the_loop()
+        _loop_of.cache_clear()
+        atexit.unregister(close)
+        loop.close()
+
+
+class Call(Generic[S, T]):
+    """A coroutine on the loop, and the newest snapshot it has published.
+
+    Args:
+        make: from the function that publishes snapshots to the coroutine.
+    """
+
+    def __init__(self, make: Callable[[Callable[[S], None]], Coroutine[Any, Any, T]]) -> None:
+        self.latest: S | None = None
+        self._make = make
+        self._news = threading.Event()
+        self._done = threading.Event()
+        self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self._loop = the_loop().loop
+
+    def start(self) -> None:
+        """Begin."""
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, from any thread; its clean-up still runs."""
+        self._cancelled = True
+        with suppress(RuntimeError):  # the loop may be closed already
+            self._loop.call_soon_threadsafe(self._end)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the coroutine has ended; whether it has."""
+        return self._done.wait(timeout_s)
+
+    def result(self) -> T:
+        """What the coroutine returned; its exception is raised."""
+        return self._future.result()
+
+    def at_end(self, tell: Callable[[], object]) -> None:
+        """Call `tell` on the loop's thread when the coroutine has ended."""
+        self._future.add_done_callback(lambda _: tell())
+
+    def snapshots(self) -> Iterator[S]:
+        """Snapshots as they are published, the newest only, at most ten a second, and the last."""
+        last: S | None = None
+        while not self._done.is_set():
+            if self._news.wait(SLICE_S):
+                self._news.clear()
+                last = self.latest
+                if last is not None:
+                    yield last
+                self._done.wait(FRAME_S)
+        if self.latest is not None and self.latest is not last:
+            yield self.latest
+
+    def _begin(self) -> None:
+        if self._cancelled:
+            self._finish(None)
+            return
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._finish)
+
+    def _end(self) -> None:
+        if self._task:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        self._future.set_result(await self._make(self._publish))
+
+    def _publish(self, snapshot: S) -> None:
+        self.latest = snapshot
+        self._news.set()
+
+    def _finish(self, task: asyncio.Task[None] | None) -> None:
+        if task is None or task.cancelled():
+            self._future.cancel()
+        elif error := task.exception():
+            self._future.set_exception(error)
+        self._done.set()
+        self._news.set()
+
+
+@contextmanager
+def entered(call: Call[S, T]) -> Iterator[None]:
+    """Run a call for a blocking caller.
+
+    Leaving the block before the call's end cancels it and waits for its clean-up; a second
+    interrupt ends that wait at once.
+    """
+    try:
+        call.start()
+        yield
+    finally:
+        if not call.wait(0):
+            call.cancel()
+            _wait_in_slices(call)
+
+
+def _wait_in_slices(call: Call[Any, Any]) -> None:
+    for _ in range(int(CLEAN_UP_S / SLICE_S)):
+        if call.wait(SLICE_S):
+            return
+
+
+async def awaited(call: Call[S, T]) -> T:
+    """Run a call for a caller on another loop.
+
+    Being cancelled cancels the call, and waits for its clean-up.
+    """
+    here = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    call.at_end(lambda: here.call_soon_threadsafe(ended.set))
+    call.start()
+    try:
+        await ended.wait()
+    except asyncio.CancelledError:
+        call.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLEAN_UP_S):
+                await ended.wait()
+        raise
+    return call.result()

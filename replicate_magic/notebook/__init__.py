@@ -1,0 +1,1 @@
+"""IPython's side: parse, call the session, return something that shows itself."""

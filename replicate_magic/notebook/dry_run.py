@@ -1,0 +1,20 @@
+"""Owns how a request that is not sent is written out; the token is no part of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from replicate_magic.session import DryRun
+
+
+def dry_run_text(dry_run: DryRun) -> str:
+    """The request line, the headers and the exact JSON."""
+    request = dry_run.request
+    lines = [f"{request.method} {dry_run.base}{request.path}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines += ["", json.dumps(request.json, indent=2, ensure_ascii=False), ""]
+    if dry_run.doubt:
+        lines.append(f"Not checked against the model's schema: {dry_run.doubt}")
+    return "\n".join([*lines, "Nothing was sent."])

@@ -1,0 +1,248 @@
+"""Owns `%%replicate` and `%replicate`: parse, call the session, keep what came back.
+
+Loading this imports neither the HTTP client nor any other heavy library.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
+from traitlets import Enum, Unicode
+
+from replicate_magic.cell.grammar import did_you_mean, duration, parse_line
+from replicate_magic.cell.plan import read_cell, read_target
+from replicate_magic.errors import CellError
+from replicate_magic.notebook.help import help_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from replicate_magic.cell.grammar import Line, Options
+    from replicate_magic.cell.plan import Target
+    from replicate_magic.prediction import Prediction
+    from replicate_magic.session import Conditions
+
+_COMMANDS = ("run", "help")
+_LATER = (
+    "runs", "show", "attach", "cancel", "wait", "resume", "rerun", "diff", "code", "stats", "plot",
+    "explore", "info", "search", "api", "alias", "login", "status", "serve", "export", "import",
+)  # fmt: skip
+
+
+@magics_class
+class ReplicateMagics(Magics):
+    """The settings of `%%replicate`: `%config ReplicateMagics.default_model = "owner/name"`."""
+
+    shell: InteractiveShell
+    default_model = Unicode(help="The model that runs where a cell names none.").tag(config=True)
+    timeout = Unicode("1h", help="Cancel a run after this long: 90s, 5m, 1h.").tag(config=True)
+    view = Enum(
+        ["auto", "browser", "headless", "terminal", "plain"],
+        default_value="auto",
+        help="Where output goes, if finding it out goes wrong.",
+    ).tag(config=True)
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def replicate(  # noqa: D102
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Any:
+        # The docstring is the help text, set below: it is made from the parser's table.
+        began_s = time.monotonic()
+        scope = {**self.shell.user_ns, **(local_ns or {})}
+        if cell is not None:
+            run = _Run(self, parse_line(line), scope, began_s)
+            run.perform(run.cell_target(), cell, is_line=False)
+            return None
+        command, _, rest = line.strip().partition(" ")
+        match command:
+            case "run":
+                run = _Run(self, parse_line(rest), scope, began_s)
+                target, prompt = run.line_target_and_prompt()
+                return run.perform(target, prompt, is_line=True)
+            case "" | "help" | "-h" | "--help":
+                print(help_text())  # noqa: T201  (it is what was asked for)
+                return None
+        raise CellError(_no_command(command))
+
+    replicate.__doc__ = help_text()
+
+    def keep(self, prediction: Prediction) -> None:
+        """Have `_` hold the prediction, as if it had been shown by IPython itself."""
+        self.shell.displayhook.update_user_ns(prediction)
+
+
+class _Run:
+    """One `%%replicate`, or one `%replicate run`."""
+
+    def __init__(
+        self, magics: ReplicateMagics, line: Line, scope: dict[str, Any], began_s: float
+    ) -> None:
+        self._magics = magics
+        self._line = line
+        self._scope = scope
+        self._began_s = began_s
+
+    @property
+    def _options(self) -> Options:
+        return self._line.options
+
+    def cell_target(self) -> Target | None:
+        """What is to run; `None` where only help is asked for."""
+        if self._options.help:
+            return None
+        if len(self._line.words) > 1:
+            raise CellError(
+                f"{' '.join(self._line.words)}: several models in one cell are not part of this "
+                "version of replicate_magic. A value with blanks goes in quotes."
+            )
+        return read_target(self._line.words[0] if self._line.words else self._default_model())
+
+    def line_target_and_prompt(self) -> tuple[Target | None, str | None]:
+        """What is to run, and the words behind it as the prompt."""
+        if self._options.help:
+            return None, None
+        words = self._line.words or (self._default_model(),)
+        return read_target(words[0]), " ".join(words[1:]) or None
+
+    def _default_model(self) -> str:
+        default: str = self._magics.default_model
+        if not default:
+            raise CellError(
+                "No model is named. Write %%replicate owner/name, or set one for all cells: "
+                '%config ReplicateMagics.default_model = "owner/name"'
+            )
+        return default
+
+    def perform(self, target: Target | None, body: str | None, *, is_line: bool) -> Any:
+        """Run it, show it, keep it; what the line form returns."""
+        if target is None:
+            print(help_text())  # noqa: T201  (it is what was asked for)
+            return None
+        draft = read_cell(self._line, self._prompt(body), self._evaluate)
+        conditions = self._conditions()
+        if self._options.dry_run:
+            self._print_dry_run(target, draft, conditions)
+            return None
+        return self._send(target, draft, conditions, is_line=is_line)
+
+    def _send(self, target: Target, draft: Any, conditions: Conditions, *, is_line: bool) -> Any:
+        from replicate_magic import session, views
+        from replicate_magic.runs import jq
+
+        program = self._options.jq
+        if program is not None:
+            jq.check(program)  # before anything is paid for
+        place = cast("views.Place", self._magics.view)
+        view = views.choose(self._look(is_line=is_line), place)
+        try:
+            ended = session.the_session().drive(target, draft, conditions, view)
+        except KeyboardInterrupt as interrupt:
+            if prediction := getattr(interrupt, "prediction", None):
+                self._keep(prediction)
+            raise
+        prediction = ended.prediction
+        self._keep(prediction)
+        if program is None or not prediction.ok:
+            view.close(prediction)
+            session.check(ended)
+            return prediction
+        try:
+            answer = views.Answer(outputs=tuple(jq.outputs(program, json.dumps(prediction.raw))))
+        except BaseException:
+            view.close(prediction)
+            raise
+        view.close(prediction, answer)
+        self._store(answer.value)
+        return answer.value
+
+    def _look(self, *, is_line: bool) -> Any:
+        from replicate_magic.views import Look
+
+        options = self._options
+        hidden = options.quiet or ((is_line or options.output is not None) and not options.show)
+        return Look(answer=not hidden, status=not options.quiet, format=options.format or "auto")
+
+    def _keep(self, prediction: Prediction) -> None:
+        self._magics.keep(prediction)
+        if self._options.jq is None:
+            self._store(prediction)
+
+    def _store(self, value: Any) -> None:
+        if self._options.output:
+            self._magics.shell.push({self._options.output: value})
+
+    def _prompt(self, body: str | None) -> str | None:
+        path = self._options.file
+        if path is None:
+            return body
+        if body and body.strip():
+            raise CellError(f"The prompt is given twice: as the body and with --file {path}.")
+        try:
+            return Path(path).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise CellError(f"--file {path}: {reason}. Nothing was sent.") from error
+
+    def _conditions(self) -> Conditions:
+        from replicate_magic.session import Conditions
+
+        options = self._options
+        return Conditions(
+            timeout_s=options.timeout or duration(self._magics.timeout),
+            wait_s=options.wait,
+            stream=not options.no_stream,
+            began_s=self._began_s,
+        )
+
+    def _evaluate(self, source: str) -> Any:
+        return eval(source, self._scope)  # noqa: S307  (the user's own expression, from their own cell)
+
+    def _print_dry_run(self, target: Target, draft: Any, conditions: Conditions) -> None:
+        from replicate_magic import session
+        from replicate_magic.notebook.dry_run import dry_run_text
+
+        dry_run = session.the_session().dry_run(target, draft, conditions)
+        print(dry_run_text(dry_run))  # noqa: T201  (it is what was asked for)
+
+
+def _no_command(command: str) -> str:
+    if command in _LATER:
+        return f"%replicate {command} is not part of this version of replicate_magic."
+    return (
+        f"There is no %replicate {command}.{did_you_mean(command, [*_COMMANDS, *_LATER])} "
+        "%replicate help lists what there is; %replicate run MODEL PROMPT runs a model."
+    )
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics."""
+    shell.register_magics(ReplicateMagics)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the magics away, the lazy entry too, and end what they have running."""
+    import sys
+
+    manager = shell.magics_manager
+    for table in manager.magics.values():
+        table.pop("replicate", None)
+    manager.registry.pop(ReplicateMagics.__name__, None)
+    manager.lazy_magics.pop("replicate", None)
+    getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
+    for name in ("replicate_magic.session", "replicate_magic.runs.jq"):
+        if module := sys.modules.get(name):
+            module.close()

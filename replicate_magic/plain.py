@@ -1,0 +1,32 @@
+"""Owns making untrusted text safe to print; must not know where the text comes from.
+
+Model output, logs, error texts and names reach terminals and notebooks. A terminal obeys escape
+sequences, and bidirectional overrides reorder what a person reads.
+"""
+
+from __future__ import annotations
+
+_PICTURES = {code: 0x2400 + code for code in range(32)}  # ESC is drawn as ␛ and obeyed by nobody
+_DELETED = dict.fromkeys(
+    [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)],
+    None,  # C1 controls, and the overrides of UAX 9
+)
+_TABLE: dict[int, int | None] = {
+    **_PICTURES,
+    **_DELETED,
+    0x7F: 0x2421,
+    ord("\n"): ord("\n"),
+    ord("\t"): ord("\t"),
+    ord("\r"): ord("\n"),
+}
+
+
+def printable(text: str) -> str:
+    """The text with control characters made visible or removed; lines and tabs stay."""
+    return text.replace("\r\n", "\n").translate(_TABLE)
+
+
+def one_line(text: str, *, limit: int = 200) -> str:
+    """The text on one line of at most `limit` characters, safe to print."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,452 @@
+"""Owns what a prediction is, the events that change it, and how they do; must not do any I/O.
+
+A `Prediction` is a snapshot. The client reports events, `fold` turns a snapshot and an event into
+the next snapshot, and views draw whichever snapshot they are handed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from replicate_magic.plain import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OutputShape = Literal["text", "chunks", "file", "files", "json"]
+"""What a model's schema says of its output; `chunks` are strings that are joined to one text."""
+
+FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+"""The statuses that end a prediction (https://replicate.com/docs/reference/http#predictions.get).
+
+`aborted` is a prediction whose deadline passed before it started.
+"""
+
+
+def is_final(raw: Mapping[str, Any]) -> bool:
+    """Whether the API's JSON is of a prediction that has ended.
+
+    A status we do not know ends a prediction once it carries `completed_at`.
+    """
+    status = raw.get("status")
+    return status in FINAL or (
+        status not in {"starting", "processing"} and bool(raw.get("completed_at"))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """A file that a model gave.
+
+    Attributes:
+        url: where it lies; Replicate deletes it an hour after the run.
+        path: where it was saved on this machine, or `None`.
+        media_type: such as `image/png`, or `None` while it is not known.
+        size_bytes: its length, or `None` while it is not known.
+        preview: its bytes, where they were fetched to be shown.
+    """
+
+    url: str
+    path: Path | None = None
+    media_type: str | None = None
+    size_bytes: int | None = None
+    preview: bytes | None = field(default=None, repr=False)
+
+
+class Chunks:
+    """Text that grows at its end: snapshots share one list, so that appending is O(1).
+
+    Each snapshot sees only its own length. Only the newest may be extended in place; extending an
+    older one copies. One thread extends, any thread reads.
+    """
+
+    __slots__ = ("_length", "_parts")
+
+    def __init__(self, parts: list[str] | None = None) -> None:
+        self._parts = [] if parts is None else parts
+        self._length = len(self._parts)
+
+    def extended(self, more: Sequence[str]) -> Chunks:
+        """These chunks followed by `more`."""
+        shared = self._parts if len(self._parts) == self._length else self.parts()
+        shared.extend(more)
+        return Chunks(shared)
+
+    def parts(self, start: int = 0) -> list[str]:
+        """The chunks as they came, from the one numbered `start` on."""
+        return self._parts[start : self._length]
+
+    def text(self) -> str:
+        """All of it, joined."""
+        return "".join(self.parts())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __repr__(self) -> str:
+        return f"<{self._length} chunks>"
+
+
+# -- events -----------------------------------------------------------------------------------
+# `at_s` is in seconds since the request was begun, by a monotonic clock.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """Replicate has accepted the prediction: from here on it has an id, and may cost money."""
+
+    raw: dict[str, Any]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """The prediction as a GET answered it."""
+
+    raw: dict[str, Any]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Pieces of output, as the stream brought them."""
+
+    chunks: tuple[str, ...]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """Log lines, as the stream brought them."""
+
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Something is tried again after `delay_s` seconds, and why."""
+
+    reason: str
+    delay_s: float
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The prediction has ended, and this is the last word on it."""
+
+    raw: dict[str, Any]
+    at_s: float
+
+
+Event = Created | Update | Output | Log | Retry | Finished
+
+
+# -- the snapshot -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One prediction, as far as it is known.
+
+    Everything Replicate says is in `raw`, the JSON as it came; the properties read it. Source:
+    https://replicate.com/docs/reference/http#predictions.get
+
+    Attributes:
+        model: the model as it was asked for; `raw["model"]` may be an internal name.
+        raw: the API's JSON; empty before the prediction has an id.
+        shape: what the model's schema says of its output, where it is known.
+        streamed: the output as the stream brought it.
+        streamed_logs: the logs as the stream brought them.
+        downloaded: the output files, where they were fetched.
+        retry: what is being waited for at the moment, if anything.
+        retries: how often something was tried again.
+        created_after_s: seconds from the start of the call until the id was known.
+        first_output_after_s: seconds from the start of the call until the first output came.
+        finished_after_s: seconds from the start of the call until the end was known.
+    """
+
+    model: str
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    shape: OutputShape | None = None
+    streamed: Chunks = field(default_factory=Chunks, repr=False)
+    streamed_logs: Chunks = field(default_factory=Chunks, repr=False)
+    downloaded: tuple[OutputFile, ...] = field(default=(), repr=False)
+    retry: Retry | None = field(default=None, repr=False)
+    retries: int = field(default=0, repr=False)
+    created_after_s: float | None = field(default=None, repr=False)
+    first_output_after_s: float | None = field(default=None, repr=False)
+    finished_after_s: float | None = field(default=None, repr=False)
+
+    @property
+    def id(self) -> str:
+        """Replicate's id, or an empty string before there is one."""
+        return str(self.raw.get("id") or "")
+
+    @property
+    def version(self) -> str | None:
+        """The version that ran: a hash, or `hidden` for official models."""
+        return self.raw.get("version")
+
+    @property
+    def status(self) -> str:
+        """Such as `starting`, `processing`, `succeeded`, `failed`, `canceled`, `aborted`."""
+        return str(self.raw.get("status") or "starting")
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the model was given."""
+        return self.raw.get("input") or {}
+
+    @property
+    def output(self) -> Any:
+        """What the model gave: any JSON value, or `None`."""
+        return self.raw.get("output")
+
+    @property
+    def error(self) -> str | None:
+        """Why a failed prediction failed."""
+        error = self.raw.get("error")
+        return error if error is None or isinstance(error, str) else json.dumps(error)
+
+    @property
+    def logs(self) -> str:
+        """What the model printed."""
+        return str(self.raw.get("logs") or "") or self.streamed_logs.text()
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured, by the names Replicate gives; times are in seconds."""
+        return self.raw.get("metrics") or {}
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Addresses by use: `get`, `cancel`, `stream`, `web`."""
+        return self.raw.get("urls") or {}
+
+    @property
+    def url(self) -> str | None:
+        """The page of this run on Replicate's site."""
+        return self.urls.get("web")
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When Replicate accepted it (UTC)."""
+        return _time(self.raw.get("created_at"))
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the model began (UTC)."""
+        return _time(self.raw.get("started_at"))
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it ended (UTC)."""
+        return _time(self.raw.get("completed_at"))
+
+    @property
+    def data_removed(self) -> bool:
+        """Whether Replicate has deleted input, output and logs, as it does after an hour."""
+        return bool(self.raw.get("data_removed"))
+
+    @property
+    def final(self) -> bool:
+        """Whether it has ended."""
+        return is_final(self.raw)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.status == "succeeded"
+
+    @property
+    def text(self) -> str:
+        """The output as text.
+
+        A string as it is; a list of strings joined where the schema says so or the stream brought
+        that very list; any other value as JSON. While it runs, what has come so far.
+        """
+        output = self.output
+        if not self.final:
+            return self._text_so_far()
+        if output is None:
+            return self.streamed.text()
+        if self._is_joined(output):
+            return "".join(output)
+        return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+
+    @property
+    def files(self) -> tuple[OutputFile, ...]:
+        """The files among the output: one for each URL."""
+        return self.downloaded or tuple(OutputFile(url=url) for url in self._file_urls())
+
+    def jq(self, program: str, *, args: Mapping[str, Any] | None = None) -> Any:
+        """Run a jq program on the prediction's JSON.
+
+        Args:
+            program: such as `.metrics.predict_time`.
+            args: values that the program sees as `$name`.
+
+        Returns:
+            The one output as its value, none as `None`, several as a list.
+
+        Raises:
+            JqError: the program does not compile, fails, or runs too long.
+        """
+        from replicate_magic.runs import jq
+
+        outputs = jq.outputs(program, json.dumps(self.raw), args=args)
+        return outputs[0] if len(outputs) == 1 else outputs or None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the output is text: a string, or a list of strings that are joined."""
+        return isinstance(self.output, str) or self._is_joined(self.output)
+
+    def _text_so_far(self) -> str:
+        output = self.output
+        polled = ""
+        if isinstance(output, str):
+            polled = output
+        elif self.shape in {"chunks", None} and _is_strings(output):
+            polled = "".join(output)
+        streamed = self.streamed.text()
+        return streamed if len(streamed) >= len(polled) else polled
+
+    def _is_joined(self, output: Any) -> bool:
+        if not _is_strings(output):
+            return False
+        return self.shape == "chunks" or (
+            self.shape is None and len(output) > 0 and output == self.streamed.parts()
+        )
+
+    def _file_urls(self) -> list[str]:
+        output = self.output
+        if self.shape in {"file", "files"}:
+            found = output if isinstance(output, list) else [output]
+            return [url for url in found if isinstance(url, str)]
+        if self.shape is None and not len(self.streamed):
+            found = output if isinstance(output, list) else [output]
+            return [url for url in found if isinstance(url, str) and _is_delivered(url)]
+        return []
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        # The one import upwards: IPython asks the value itself how it is shown.
+        from replicate_magic.views.html import answer_bundle
+
+        return answer_bundle(self)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # noqa: FBT001  (IPython's protocol)
+        from replicate_magic.views.answer import shown
+
+        printer.text(shown(self, None, "auto").text)
+
+
+def fold(prediction: Prediction, event: Event) -> Prediction:
+    """The prediction after the event."""
+    match event:
+        case Output(chunks=chunks, at_s=at_s):
+            first = prediction.first_output_after_s
+            return replace(
+                prediction,
+                streamed=prediction.streamed.extended(chunks),
+                first_output_after_s=at_s if first is None else first,
+                retry=None,
+            )
+        case Log(text=text):
+            logs = prediction.streamed_logs.extended((text,))
+            return replace(prediction, streamed_logs=logs, retry=None)
+        case Created(raw=raw, at_s=at_s):
+            return replace(prediction, raw=raw, created_after_s=at_s, retry=None)
+        case Update(raw=raw, at_s=at_s):
+            first = prediction.first_output_after_s
+            if first is None and raw.get("output"):
+                first = at_s  # output first seen by polling is first output too
+            return replace(prediction, raw=raw, retry=None, first_output_after_s=first)
+        case Finished(raw=raw, at_s=at_s):
+            return replace(prediction, raw=raw, finished_after_s=at_s, retry=None)
+        case Retry():
+            return replace(prediction, retry=event, retries=prediction.retries + 1)
+
+
+def _time(value: Any) -> datetime | None:
+    """A time stamp of the API, with 0 to 9 digits of a second, as an aware datetime."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _is_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_delivered(url: str) -> bool:
+    """Whether a string is a file Replicate delivers, where no schema says so."""
+    if url.startswith("data:"):
+        return ";base64," in url[:100]
+    host = url.removeprefix("https://").split("/")[0]
+    return url.startswith("https://") and (
+        host == "replicate.delivery" or host.endswith(".replicate.delivery")
+    )
+
+
+# -- what to tell when it failed --------------------------------------------------------------
+
+_LOG_LINES = 5
+
+_ADVICE = (
+    # Replicate's own codes: https://replicate.com/docs/reference/error-codes
+    ("code: PA", "It was interrupted on Replicate's side; running it again is a new prediction."),
+    ("E1001", "It ran out of memory: the same input will again; try a smaller one."),
+    ("E6716", "It did not start in time; running it again is a new prediction."),
+    ("E8765", "The model's health check failed; running it again may help."),
+    ("E9243", "The model did not start; running it again may help."),
+    ("Director:", "A fault on Replicate's side; running it again is a new prediction."),
+    ("sensitive", "The model refused the content; the same input will be refused again."),
+    ("NSFW", "The model refused the content; the same input will be refused again."),
+)
+
+
+def why_not(prediction: Prediction, *, timed_out: bool = False) -> str:
+    """What to tell of a prediction that did not succeed: what happened, where, what to try."""
+    what = f"{prediction.model} {_what_happened(prediction, timed_out=timed_out)}"
+    lines = [what, _advice(prediction, timed_out=timed_out), _where(prediction)]
+    logs = prediction.logs.rstrip().splitlines()[-_LOG_LINES:]
+    if logs:
+        lines += ["Its last log lines:", *(f"  {one_line(line)}" for line in logs)]
+    return "\n".join(line for line in lines if line)
+
+
+def _what_happened(prediction: Prediction, *, timed_out: bool) -> str:
+    if timed_out and prediction.final:
+        return "was canceled: the time it was given (--timeout) was over."
+    if timed_out:
+        return "took longer than it was given (--timeout), and could not be canceled."
+    match prediction.status:
+        case "failed":
+            return f"failed: {one_line(prediction.error or 'no reason was given', limit=1_000)}"
+        case "canceled":
+            return "was canceled."
+        case "aborted":
+            return "was aborted: its deadline passed before it started. It is not billed."
+    return f"ended with the status {one_line(prediction.status)}."
+
+
+def _advice(prediction: Prediction, *, timed_out: bool) -> str:
+    if timed_out and not prediction.final:
+        return "It may still be running, and be billed."
+    error = prediction.error or ""
+    return next((advice for sign, advice in _ADVICE if sign in error), "")
+
+
+def _where(prediction: Prediction) -> str:
+    return " · ".join(part for part in (prediction.id, prediction.url or "") if part)

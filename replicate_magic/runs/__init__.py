@@ -1,0 +1,1 @@
+"""What came back: history, tables of it, and jq programs over it."""

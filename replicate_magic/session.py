@@ -1,0 +1,412 @@
+"""Owns the composition: client, engine, bridge and view; what the functions and the magics call.
+
+It wires and decides nothing of its own: what to send is the cell's, when to retry the API's, what
+to show the view's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from replicate_magic import bridge, errors
+from replicate_magic.api import protocol
+from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.files import previews
+from replicate_magic.api.models import Described, describe
+from replicate_magic.api.predict import Conduct, predict
+from replicate_magic.cell.grammar import duration
+from replicate_magic.cell.plan import Draft, plan, read_target
+from replicate_magic.cell.schema import read_schema
+from replicate_magic.prediction import Created, Prediction, fold, why_not
+from replicate_magic.views import Look, NoView, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from replicate_magic.api.client import Pool
+    from replicate_magic.api.protocol import APIRequest, Create
+    from replicate_magic.cell.plan import Request, Target
+    from replicate_magic.local import Engine
+    from replicate_magic.prediction import Event
+    from replicate_magic.views import View
+
+DEFAULT_TIMEOUT_S = 3600.0
+_SCHEMA_FOR_S = 600.0
+_WITHOUT_ACCOUNT = (
+    "There is no API token, which {target} needs. Get one at "
+    "https://replicate.com/account/api-tokens and set REPLICATE_API_TOKEN, here for example with\n"
+    '  import os, getpass; os.environ["REPLICATE_API_TOKEN"] = getpass.getpass()\n'
+    "Models named local/… run on this machine and need none: "
+    "%%replicate local/smollm2-135m-instruct"
+)
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How a prediction is to be run.
+
+    Attributes:
+        timeout_s: after how many seconds from `began_s` it is canceled.
+        wait_s: how long Replicate may hold the first answer back, or `None`.
+        stream: whether to read the stream.
+        began_s: when the cell or the call began, by `time.monotonic()`.
+    """
+
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    wait_s: int | None = None
+    stream: bool = True
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline_s(self) -> float:
+        """When the time is over; the loop's clock is `time.monotonic()` too."""
+        return self.began_s + self.timeout_s
+
+
+class Endpoint(NamedTuple):
+    """Where an API is, and the token for it."""
+
+    base: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.base}>"
+
+
+class Job(NamedTuple):
+    """All that is known of a run before it begins."""
+
+    endpoint: Endpoint
+    target: Target
+    draft: Draft
+    conditions: Conditions
+
+
+class Ended(NamedTuple):
+    """A prediction that has ended, and whether the deadline did it."""
+
+    prediction: Prediction
+    timed_out: bool
+
+
+class DryRun(NamedTuple):
+    """What would be sent, and to where.
+
+    Attributes:
+        base: the API's address.
+        request: the request, without the token.
+        doubt: why it could not be checked against the model's schema, or an empty string.
+    """
+
+    base: str
+    request: APIRequest
+    doubt: str
+
+
+class Session:
+    """What lives as long as the process: connections, schemas, the embedded engine."""
+
+    def __init__(self) -> None:
+        self._http: Pool | None = None
+        self._clients: dict[Endpoint, Client] = {}
+        self._described: dict[tuple[str, str], tuple[float, Described]] = {}
+        self._engine: Engine | None = None
+        self._ids: set[str] = set()
+
+    # -- for callers -----------------------------------------------------------------------------
+
+    def drive(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Ended:
+        """Run a prediction for a blocking caller; the caller closes the view.
+
+        Raises:
+            ReplicateMagicError: there is no prediction; the view is closed.
+            KeyboardInterrupt: the prediction is canceled; `error.prediction` is what is known of
+                it, and the view is closed.
+        """
+        job = Job(self.endpoint(target), target, draft, conditions)
+        call: bridge.Call[Prediction, Ended] = bridge.Call(
+            lambda publish: self._perform(job, publish, previewed=view.wants_previews)
+        )
+        try:
+            with bridge.entered(call):
+                for snapshot in call.snapshots():
+                    view.update(snapshot)
+                return call.result()
+        except KeyboardInterrupt as interrupt:
+            view.close(call.latest)
+            if call.latest:
+                errors.explain_interrupt(interrupt, call.latest)
+            raise
+        except BaseException:
+            view.close(None)
+            raise
+
+    async def adrive(self, target: Target, draft: Draft, conditions: Conditions) -> Ended:
+        """Run a prediction for a caller on a loop of its own; cancelling it cancels the prediction.
+
+        Raises:
+            ReplicateMagicError: there is no prediction.
+        """
+        job = Job(self.endpoint(target), target, draft, conditions)
+        call: bridge.Call[Prediction, Ended] = bridge.Call(
+            lambda publish: self._perform(job, publish, previewed=False)
+        )
+        return await bridge.awaited(call)
+
+    def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
+        """The exact request that would be sent, checked against the schema if it can be had."""
+        call: bridge.Call[None, DryRun] = bridge.Call(
+            lambda _: self._plan_only(target, draft, conditions)
+        )
+        with bridge.entered(call):
+            for _ in call.snapshots():
+                pass
+            return call.result()
+
+    def endpoint(self, target: Target) -> Endpoint:
+        """Where a target runs: the embedded engine for `local/…`, else the configured API.
+
+        A `REPLICATE_BASE_URL` on this machine is taken for an engine that was started by hand.
+
+        Raises:
+            EngineUnavailable: the embedded engine does not start.
+            Unauthorized: there is no token.
+        """
+        configured = self.configured()
+        if _is_loopback(configured.base):
+            return configured
+        if target.is_local:
+            return self._engine_endpoint()
+        if not configured.token:
+            raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target), status=401)
+        return configured
+
+    def configured(self) -> Endpoint:
+        """The API that the environment names, and its token; read anew at every call."""
+        base = protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
+        return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
+
+    def close(self) -> None:
+        """End the embedded engine; connections end with the loop."""
+        engine, self._engine = self._engine, None
+        if engine:
+            engine.close()
+
+    def _engine_endpoint(self) -> Endpoint:
+        from replicate_magic import local
+
+        if self._engine is None or not self._engine.alive:
+            try:
+                self._engine = local.serve()
+            except local.EngineError as error:
+                raise errors.EngineUnavailable(str(error)) from error
+        return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+
+    # -- on the loop -----------------------------------------------------------------------------
+
+    async def _perform(
+        self, job: Job, publish: Callable[[Prediction], None], *, previewed: bool
+    ) -> Ended:
+        client = await self._client(job.endpoint)
+        described = await self._describe(client, job.target)
+        request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
+        latest = Prediction(model=_model_name(job.target), shape=request.schema.shape)
+        publish(latest)
+
+        def emit(event: Event) -> None:
+            nonlocal latest
+            latest = fold(latest, event)
+            if isinstance(event, Created):
+                self._ids.add(latest.id)
+            publish(latest)
+
+        try:
+            create = _create(request, described, job.conditions)
+            in_time = await predict(client, create, self._conduct(described, job.conditions), emit)
+        except errors.InvalidInput:
+            self._described.pop(
+                (client.base, str(job.target)), None
+            )  # its schema may be a stale one
+            raise
+        if latest.ok and previewed and latest.files:
+            latest = replace(latest, downloaded=await previews(client, latest.files))
+            publish(latest)
+        return Ended(latest, timed_out=not in_time)
+
+    async def _plan_only(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
+        described, doubt = Described(), ""
+        base = self.configured().base
+        try:
+            endpoint = self.endpoint(target)
+            base = endpoint.base
+            described = await self._describe(await self._client(endpoint), target)
+        except errors.ReplicateMagicError as error:
+            doubt = str(error)
+        request = plan(target, draft, read_schema(described.openapi), _read_bytes)
+        create = _create(request, described, conditions)
+        return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
+
+    def _conduct(self, described: Described, conditions: Conditions) -> Conduct:
+        return Conduct(
+            began_s=conditions.began_s,
+            deadline_s=conditions.deadline_s,
+            stream=conditions.stream,
+            fallback_version=described.latest,
+            official=described.official,
+            is_known=self._ids.__contains__,
+        )
+
+    async def _client(self, endpoint: Endpoint) -> Client:
+        if self._http is None or self._http.is_closed:
+            self._http = open_http()
+            self._clients.clear()
+            bridge.the_loop().at_close(self._http.aclose)
+        if endpoint not in self._clients:
+            self._clients[endpoint] = Client(self._http, base=endpoint.base, token=endpoint.token)
+        return self._clients[endpoint]
+
+    async def _describe(self, client: Client, target: Target) -> Described:
+        key = (client.base, str(target))
+        found = self._described.get(key)
+        if found and time.monotonic() - found[0] < _SCHEMA_FOR_S:
+            return found[1]
+        described = await describe(client, target)
+        self._described[key] = (time.monotonic(), described)
+        return described
+
+
+def _create(request: Request, described: Described, conditions: Conditions) -> Create:
+    return protocol.Create(
+        target=request.target,
+        input=request.input,
+        version=described.version,
+        wait_s=conditions.wait_s,
+        cancel_after_s=conditions.deadline_s - time.monotonic(),
+    )
+
+
+def _model_name(target: Target) -> str:
+    return str(replace(target, kind="model", version=None)) if target.version else str(target)
+
+
+def _read_bytes(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def _is_loopback(base: str) -> bool:
+    return protocol.origin(base)[1] in _LOOPBACK
+
+
+def check(ended: Ended) -> Prediction:
+    """The prediction, if it succeeded.
+
+    Raises:
+        PredictionTimeout: its time was over.
+        PredictionFailed: it failed, or was canceled or aborted.
+    """
+    prediction = ended.prediction
+    if ended.timed_out:
+        raise errors.PredictionTimeout(why_not(prediction, timed_out=True), prediction=prediction)
+    if not prediction.ok:
+        raise errors.PredictionFailed(why_not(prediction), prediction=prediction)
+    return prediction
+
+
+@cache
+def the_session() -> Session:
+    """The process's session."""
+    return Session()
+
+
+def close() -> None:
+    """End what this package has running: predictions, connections, the loop, the engine."""
+    bridge.close()
+    if the_session.cache_info().currsize:
+        the_session().close()
+        the_session.cache_clear()
+
+
+# -- the functions ----------------------------------------------------------------------------
+
+
+def run(
+    model: str,
+    /,
+    *,
+    input: Mapping[str, Any] | None = None,  # noqa: A002  (Replicate's own word)
+    timeout: float | str | None = None,
+    wait: int | None = None,
+    stream: bool = True,
+    show: bool = False,
+    **inputs: Any,
+) -> Prediction:
+    """Run a model and return its prediction.
+
+    ```python
+    p = replicate_magic.run("local/smollm2-135m-instruct", prompt="Hello", max_tokens=20)
+    print(p.text, p.metrics["predict_time"])
+    ```
+
+    Args:
+        model: `owner/name`, `owner/name:version`, `deployment:owner/name` or `local/NAME`.
+        input: the model's inputs as a mapping, for those named like one of these arguments.
+        timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
+        wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
+        stream: whether to read the output as it comes.
+        show: whether to draw the prediction as the cell does.
+        **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
+
+    Raises:
+        PredictionFailed: it failed, or was canceled or aborted; `error.prediction` has all of it.
+        PredictionTimeout: its time was over; it is canceled.
+        ReplicateMagicError: there is no prediction; the message says why.
+    """
+    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    view = choose(Look()) if show else NoView()
+    ended = the_session().drive(target, draft, conditions, view)
+    view.close(ended.prediction)
+    return check(ended)
+
+
+async def arun(
+    model: str,
+    /,
+    *,
+    input: Mapping[str, Any] | None = None,  # noqa: A002  (Replicate's own word)
+    timeout: float | str | None = None,  # noqa: ASYNC109  (also sent to the server)
+    wait: int | None = None,
+    stream: bool = True,
+    **inputs: Any,
+) -> Prediction:
+    """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
+    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    return check(await the_session().adrive(target, draft, conditions))
+
+
+def _call(
+    model: str,
+    given: Mapping[str, Any] | None,
+    inputs: Mapping[str, Any],
+    timeout: float | str | None,
+    wait: int | None,
+    *,
+    stream: bool,
+) -> tuple[Target, Draft, Conditions]:
+    twice = sorted(set(given or ()) & set(inputs))
+    if twice:
+        raise errors.InputError(f"{', '.join(twice)} is given twice. Nothing was sent.")
+    conditions = Conditions(timeout_s=_seconds(timeout), wait_s=wait, stream=stream)
+    return read_target(model), Draft(inputs={**(given or {}), **inputs}), conditions
+
+
+def _seconds(timeout: float | str | None) -> float:
+    if timeout is None:
+        return DEFAULT_TIMEOUT_S
+    return duration(timeout if isinstance(timeout, str) else f"{timeout:.3f}")

@@ -1,0 +1,193 @@
+"""Owns the rich view and the bundles it leaves; must not hold anything the model wrote unescaped.
+
+A bundle is text/plain, sanitised text/html, or an image: what reads well in every front end, in a
+saved file and on a site that strips styles and scripts. Model text is never sent as text/markdown:
+front ends run the scripts in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import DisplayHandle, display
+
+from replicate_magic.plain import printable
+from replicate_magic.views.answer import Shown, file_facts, file_line, shown
+from replicate_magic.views.status import status_line, status_parts
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+    from replicate_magic.prediction import OutputFile, Prediction
+    from replicate_magic.views import Answer, Look
+
+Bundle = dict[str, Any]
+
+MARKDOWN_CHARS = 200_000
+"""Longer answers are shown as plain text: Markdown takes more than a second a megabyte."""
+TAIL_CHARS = 8_000
+"""How much of a growing answer is shown, so that each update costs the same."""
+
+_PRE = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0"
+_QUIET = (
+    "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em; opacity: 0.85; margin-top: 0.6em"
+)
+_NATIVE_IMAGES = {"image/png", "image/jpeg"}
+_INLINE_IMAGES = {"image/webp", "image/gif"}  # not every tool draws these by their own type
+
+
+class RichView:
+    """Draws under one display id, and ends as a static bundle.
+
+    Args:
+        look: how much is shown, and how.
+        live: whether to draw while the prediction runs.
+    """
+
+    def __init__(self, look: Look, *, live: bool) -> None:
+        self.wants_previews = look.answer and look.format in {"auto", "image"}
+        self._look = look
+        self._live = live
+        self._handle: DisplayHandle | None = None
+
+    def update(self, prediction: Prediction) -> None:
+        """Draw the answer so far and the state."""
+        if self._live:
+            self._show(_growing_bundle(prediction, self._look))
+
+    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
+        """Leave what is to stay."""
+        if prediction is None:
+            if self._handle:
+                self._show({"text/plain": "", "text/html": ""})
+            return
+        first, *more = final_bundles(prediction, answer, self._look)
+        self._show(first)
+        for bundle in more:
+            display(bundle, raw=True)
+
+    def _show(self, bundle: Bundle) -> None:
+        if self._handle is None:
+            self._handle = DisplayHandle()
+            display(bundle, raw=True, display_id=self._handle.display_id)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def final_bundles(prediction: Prediction, answer: Answer | None, look: Look) -> list[Bundle]:
+    """What stays: each picture a bundle, then the answer with the status line."""
+    pictures: list[Bundle] = []
+    body = Shown(kind="text", text="")
+    if look.answer:
+        body = shown(prediction, answer, look.format)
+        if body.kind == "files":
+            pictures = [bundle for file in prediction.files if (bundle := _picture(file))]
+    if pictures and len(pictures) == len(prediction.files):
+        body = Shown(kind="text", text="")
+    line = status_line(prediction) if look.status else ""
+    if pictures and not body.text and not line:
+        return pictures
+    return [*pictures, _bundle(body.text, _answer_html(prediction, body, look), line, prediction)]
+
+
+def answer_bundle(prediction: Prediction) -> Bundle:
+    """A prediction shown on its own: its answer; its state where there is no answer to show."""
+    from replicate_magic.views import Look
+
+    look = Look(status=not prediction.ok or not prediction.text)
+    return final_bundles(prediction, None, look)[0]
+
+
+def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
+    return {
+        "text/plain": "\n\n".join(part for part in (text.rstrip("\n"), line) if part),
+        "text/html": f"<div>{body}{_status_html(prediction) if line else ''}</div>",
+    }
+
+
+def _growing_bundle(prediction: Prediction, look: Look) -> Bundle:
+    text = _tail(prediction) if look.answer else ""
+    line = status_line(prediction) if look.status else ""
+    return _bundle(text, _pre(text) if text else "", line, prediction)
+
+
+def _tail(prediction: Prediction) -> str:
+    if prediction.shape not in {"chunks", "text", None}:
+        return ""
+    chunks = prediction.streamed.parts(max(0, len(prediction.streamed) - TAIL_CHARS))
+    text = "".join(chunks) if chunks else prediction.text
+    return printable(text if len(text) <= TAIL_CHARS else f"…{text[-TAIL_CHARS:]}")
+
+
+def _status_html(prediction: Prediction) -> str:
+    parts = [html.escape(part) for part in status_parts(prediction)]
+    url = prediction.url or ""
+    if url.startswith(("https://", "http://")):
+        href = html.escape(url, quote=True)
+        parts.append(f'<a href="{href}" target="_blank" rel="noopener noreferrer">run</a>')
+    return f'<div style="{_QUIET}">{" · ".join(parts)}</div>'
+
+
+def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
+    if not body.text:
+        return ""
+    if body.kind == "files":
+        return "".join(f"<div>{_link(file)}</div>" for file in prediction.files)
+    if body.kind == "text" and look.format == "html":
+        return _sanitised(body.text)
+    if body.kind == "text" and look.format in {"auto", "markdown"}:
+        return _markdown(body.text) if len(body.text) <= MARKDOWN_CHARS else _pre(body.text)
+    return _pre(body.text)
+
+
+def _pre(text: str) -> str:
+    return f'<pre style="{_PRE}">{html.escape(text)}</pre>'
+
+
+def _picture(file: OutputFile) -> Bundle | None:
+    if file.preview is None or file.media_type not in _NATIVE_IMAGES | _INLINE_IMAGES:
+        return None
+    encoded = base64.b64encode(file.preview).decode()
+    plain = file_line(file)
+    if file.media_type in _NATIVE_IMAGES:
+        return {"text/plain": plain, file.media_type: encoded}
+    source = f"data:{file.media_type};base64,{encoded}"
+    return {
+        "text/plain": plain,
+        "text/html": f'<img src="{source}" alt="output" style="max-width: 100%">',
+    }
+
+
+def _link(file: OutputFile) -> str:
+    if not file.url.startswith(("https://", "http://")):
+        return html.escape(file_line(file))
+    href = html.escape(file.url, quote=True)
+    label = html.escape(printable(file.url))
+    anchor = f'<a href="{href}" target="_blank" rel="noopener noreferrer">{label}</a>'
+    return f"{anchor} ({html.escape(file_facts(file))})" if file.size_bytes is not None else anchor
+
+
+def _markdown(text: str) -> str:
+    return _sanitised(_renderer().render(text))
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("js-default").disable("image")
+
+
+def _sanitised(markup: str) -> str:
+    """HTML without scripts, styles, forms and pictures: a fetched picture would tell who reads."""
+    import nh3
+
+    return nh3.clean(
+        markup,
+        tags=nh3.ALLOWED_TAGS - {"img"},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )

@@ -1,0 +1,72 @@
+"""Owns the text view: a terminal, a console, a script's output; must not use HTML.
+
+Output is printed as it comes; text from outside has its control characters made visible.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from replicate_magic.plain import printable
+from replicate_magic.views.answer import shown
+from replicate_magic.views.status import status_line
+
+if TYPE_CHECKING:
+    from replicate_magic.prediction import Prediction
+    from replicate_magic.views import Answer, Look
+
+
+class TextView:
+    """Prints what is new; the end is the status line.
+
+    Args:
+        out: where to print.
+        look: how much is shown, and how.
+        live: whether to print while the prediction runs.
+    """
+
+    wants_previews = False
+
+    def __init__(self, out: TextIO, look: Look, *, live: bool) -> None:
+        self._out = out
+        self._look = look
+        self._streams = live and look.answer and look.format in {"auto", "text", "markdown"}
+        self._printed = 0  # chunks
+        self._text: list[str] = []
+
+    def update(self, prediction: Prediction) -> None:
+        """Print the chunks that have come since."""
+        if not self._streams or len(prediction.streamed) <= self._printed:
+            return
+        if prediction.shape not in {"chunks", "text", None}:
+            return
+        new = printable("".join(prediction.streamed.parts(self._printed)))
+        self._printed = len(prediction.streamed)
+        self._text.append(new)
+        self._write(new)
+
+    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
+        """Print the rest of the answer, and the status line."""
+        if prediction is None:
+            if self._text:
+                self._write("\n")
+            return
+        if self._look.answer:
+            self._finish_answer(prediction, answer)
+        if self._look.status:
+            self._write(f"{status_line(prediction)}\n")
+
+    def _finish_answer(self, prediction: Prediction, answer: Answer | None) -> None:
+        streamed = "".join(self._text)
+        final = shown(prediction, answer, self._look.format).text
+        if streamed and final.startswith(streamed):
+            final = final[len(streamed) :]
+        elif streamed and final:
+            self._write("\n\n[the final answer:]\n")
+        self._write(final)
+        if streamed or final:
+            self._write("\n" if (final or streamed).endswith("\n") else "\n\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
