@@ -32,8 +32,14 @@ def status_parts(prediction: Prediction) -> list[str]:
 
 def status_line(prediction: Prediction) -> str:
     """The line as text, with the link at its end."""
-    link = [one_line(prediction.url, limit=500)] if prediction.url else []
-    return " · ".join([*status_parts(prediction), *link])
+    page = web_page(prediction)
+    return " · ".join([*status_parts(prediction), *([page] if page else [])])
+
+
+def web_page(prediction: Prediction) -> str | None:
+    """The run's page, where it is one: the embedded engine has none."""
+    url = prediction.url or ""
+    return one_line(url, limit=500) if url.startswith("https://") else None
 
 
 def name(prediction: Prediction) -> str:
