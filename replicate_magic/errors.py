@@ -199,7 +199,7 @@ def _after_interrupt(prediction: Prediction) -> str:
             "canceled as soon as its id is known."
         )
     if not prediction.final:
-        where = prediction.url or "https://replicate.com/predictions"
+        where = prediction.page or prediction.urls.get("get", "")
         return f"{name} could not be canceled and may still be running: {where}"
     if prediction.ok:
         return f"{name} had already succeeded."

@@ -235,6 +235,12 @@ class Prediction:
         return self.urls.get("web")
 
     @property
+    def page(self) -> str | None:
+        """The page of this run, if it is one for people: the embedded engine has none."""
+        url = self.url or ""
+        return one_line(url, limit=500) if url.startswith("https://") else None
+
+    @property
     def created_at(self) -> datetime | None:
         """When Replicate accepted it (UTC)."""
         return _time(self.raw.get("created_at"))
@@ -449,4 +455,4 @@ def _advice(prediction: Prediction, *, timed_out: bool) -> str:
 
 
 def _where(prediction: Prediction) -> str:
-    return " · ".join(part for part in (prediction.id, prediction.url or "") if part)
+    return " · ".join(part for part in (prediction.id, prediction.page) if part)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import errors
 from replicate_magic.api import protocol
+from replicate_magic.cell.grammar import did_you_mean
 
 if TYPE_CHECKING:
     from replicate_magic.api.client import Client
@@ -47,7 +48,12 @@ async def describe(client: Client, target: Target) -> Described:
 
 
 async def _described_model(client: Client, target: Target) -> Described:
-    raw = await _get(client, protocol.model_request(target), str(target))
+    try:
+        raw = await _get(client, protocol.model_request(target), str(target))
+    except errors.NotFound as error:
+        if target.is_local:
+            raise await _no_such_local_model(client, target) from error
+        raise
     latest = raw.get("latest_version") or {}
     official = raw.get("is_official")
     version = latest.get("id")
@@ -87,6 +93,17 @@ async def _described_deployment(client: Client, target: Target) -> Described:
     except (errors.NotFound, errors.Unauthorized):
         return Described()  # a deployment may run a model whose schema its user cannot see
     return Described(openapi=found.get("openapi_schema"))
+
+
+async def _no_such_local_model(client: Client, target: Target) -> errors.NotFound:
+    listing = await _get(client, protocol.models_request(), str(target))
+    models = [item for item in listing.get("results") or [] if isinstance(item, dict)]
+    names = [f"{model.get('owner')}/{model.get('name')}" for model in models]
+    return errors.NotFound(
+        f"There is no {target}.{did_you_mean(str(target), names)} The engine on this machine has "
+        f"{', '.join(names)}.",
+        status=404,
+    )
 
 
 async def _get(client: Client, request: APIRequest, subject: str) -> dict[str, Any]:

@@ -133,6 +133,11 @@ def model_request(target: Target) -> APIRequest:
     )
 
 
+def models_request() -> APIRequest:
+    """The GET of the models there are."""
+    return APIRequest(method="GET", path="/models")
+
+
 def version_request(target: Target, version: str) -> APIRequest:
     """The GET of one version of a model."""
     path = f"{model_request(target).path}/versions/{_segment(version)}"

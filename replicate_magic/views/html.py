@@ -16,7 +16,7 @@ from IPython.display import DisplayHandle, display
 
 from replicate_magic.plain import printable
 from replicate_magic.views.answer import Shown, file_facts, file_line, shown
-from replicate_magic.views.status import status_line, status_parts, web_page
+from replicate_magic.views.status import status_line, status_parts
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -124,8 +124,8 @@ def _tail(prediction: Prediction) -> str:
 
 def _status_html(prediction: Prediction) -> str:
     parts = [html.escape(part) for part in status_parts(prediction)]
-    if page := web_page(prediction):
-        href = html.escape(page, quote=True)
+    if prediction.page:
+        href = html.escape(prediction.page, quote=True)
         parts.append(f'<a href="{href}" target="_blank" rel="noopener noreferrer">run</a>')
     return f'<div style="{_QUIET}">{" · ".join(parts)}</div>'
 

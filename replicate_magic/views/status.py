@@ -32,14 +32,8 @@ def status_parts(prediction: Prediction) -> list[str]:
 
 def status_line(prediction: Prediction) -> str:
     """The line as text, with the link at its end."""
-    page = web_page(prediction)
-    return " · ".join([*status_parts(prediction), *([page] if page else [])])
-
-
-def web_page(prediction: Prediction) -> str | None:
-    """The run's page, where it is one: the embedded engine has none."""
-    url = prediction.url or ""
-    return one_line(url, limit=500) if url.startswith("https://") else None
+    page = [prediction.page] if prediction.page else []
+    return " · ".join([*status_parts(prediction), *page])
 
 
 def name(prediction: Prediction) -> str:
@@ -82,6 +76,8 @@ def first_token_s(prediction: Prediction) -> float | None:
 
 def duration(seconds: float) -> str:
     """Such as `0.42 s`, `3.1 s`, `42 s`, `2 min 5 s`, `1 h 3 min`."""
+    if seconds < 0.005:
+        return "0 s"
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 9.95:
