@@ -18,6 +18,7 @@ _TABLE: dict[int, int | None] = {
     ord("\n"): ord("\n"),
     ord("\t"): ord("\t"),
     ord("\r"): ord("\n"),
+    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),  # half a pair: UTF-8, and so print, refuses it
 }
 
 

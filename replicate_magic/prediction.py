@@ -7,8 +7,9 @@ the next snapshot, and views draw whichever snapshot they are handed.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic.plain import one_line
@@ -191,7 +192,8 @@ class Prediction:
     @property
     def version(self) -> str | None:
         """The version that ran: a hash, or `hidden` for official models."""
-        return self.raw.get("version")
+        version = self.raw.get("version")
+        return None if version is None else str(version)
 
     @property
     def status(self) -> str:
@@ -201,7 +203,7 @@ class Prediction:
     @property
     def input(self) -> dict[str, Any]:
         """What the model was given."""
-        return self.raw.get("input") or {}
+        return _dict(self.raw.get("input"))
 
     @property
     def output(self) -> Any:
@@ -222,12 +224,13 @@ class Prediction:
     @property
     def metrics(self) -> dict[str, Any]:
         """What was measured, by the names Replicate gives; times are in seconds."""
-        return self.raw.get("metrics") or {}
+        return _dict(self.raw.get("metrics"))
 
     @property
     def urls(self) -> dict[str, str]:
         """Addresses by use: `get`, `cancel`, `stream`, `web`."""
-        return self.raw.get("urls") or {}
+        urls = _dict(self.raw.get("urls"))
+        return {use: url for use, url in urls.items() if isinstance(url, str)}
 
     @property
     def url(self) -> str | None:
@@ -384,25 +387,32 @@ def fold(prediction: Prediction, event: Event) -> Prediction:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time stamp of the API, with 0 to 9 digits of a second, as an aware datetime."""
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+    """A time stamp of the API, with 0 to 9 digits of a second; without a zone it is UTC."""
+    if not isinstance(value, str):
         return None
+    try:
+        time = datetime.fromisoformat(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _is_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+_DELIVERED = re.compile(r"https://([a-z0-9-]+\.)*replicate\.delivery/")
+
+
 def _is_delivered(url: str) -> bool:
     """Whether a string is a file Replicate delivers, where no schema says so."""
     if url.startswith("data:"):
         return ";base64," in url[:100]
-    host = url.removeprefix("https://").split("/")[0]
-    return url.startswith("https://") and (
-        host == "replicate.delivery" or host.endswith(".replicate.delivery")
-    )
+    return bool(_DELIVERED.match(url))
 
 
 # -- what to tell when it failed --------------------------------------------------------------

@@ -156,7 +156,7 @@ class Client:
 
     def _credentials(self, url: str) -> dict[str, str]:
         if self._token and protocol.origin(url) == protocol.origin(self.base):
-            return {"authorization": f"Bearer {self._token}"}
+            return protocol.authorization(self._token)
         return {}
 
     def _learn_time(self, answer: Answer) -> None:

@@ -108,6 +108,7 @@ class _Run:
         self._creating: asyncio.Task[dict[str, Any]] | None = None
         self._stopping = asyncio.Event()
         self._look_again = asyncio.Event()
+        self._created_s = 0.0
         self._streaming = False
         self._finished = False
 
@@ -125,6 +126,8 @@ class _Run:
     async def _obtain(self) -> dict[str, Any]:
         connects = 0
         while True:
+            if self._stopping.is_set() or self._loop.time() >= self._conduct.deadline_s:
+                raise asyncio.CancelledError  # looking up the model may have taken all the time
             since = self._client.server_time() - protocol.LOOK_BACK
             try:
                 answer = await self._client.send(protocol.create_request(self._create))
@@ -147,6 +150,7 @@ class _Run:
 
     def _created(self, raw: dict[str, Any]) -> dict[str, Any]:
         self.raw = raw
+        self._created_s = self._loop.time()
         self._emit(Created(raw=raw, at_s=self._at_s))
         return raw
 
@@ -283,7 +287,7 @@ class _Run:
             ) as error:  # fmt: skip
                 reason = one_line(str(error))
             except errors.NotFound as error:
-                if self._at_s > _NOT_YET_FOUND_S:
+                if self._loop.time() - self._created_s > _NOT_YET_FOUND_S:
                     raise
                 reason = one_line(str(error))
             except errors.UnexpectedAnswer as error:
@@ -297,32 +301,39 @@ class _Run:
     async def _read_stream(self, url: str) -> None:
         """Read the stream, again where it ends early; polling goes on beside it in any case."""
         last_id, seen, bad = "", False, 0
+        had: set[str] = set()
         while bad < _MOST_BAD_STREAMS:
-            decoder = EventDecoder()
-            decoder.last_id = last_id
             opened_s = self._loop.time()
-            got, done = await self._read_once(url, decoder)
+            decoder = EventDecoder()
+            got, done = await self._read_once(url, last_id, decoder, had)
             self._streaming = False
             self._look_again.set()
-            seen, last_id = seen or got, decoder.last_id
+            seen, last_id = seen or got, decoder.last_id or last_id
             if done or (seen and not last_id):
                 return  # without ids the stream would begin anew: the answer is polled instead
             lasted = got or self._loop.time() - opened_s > 5
             bad = 0 if lasted else bad + 1
             await asyncio.sleep(protocol.backoff_s(max(bad, 1)))
 
-    async def _read_once(self, url: str, decoder: EventDecoder) -> tuple[bool, bool]:
-        """Whether anything came, and whether the stream said that it is done."""
-        got = False
+    async def _read_once(
+        self, url: str, last_id: str, decoder: EventDecoder, had: set[str]
+    ) -> tuple[bool, bool]:
+        """Whether anything new came, and whether the stream said that it is done.
+
+        A server that cannot resume begins anew: events whose ids we `had` are passed over.
+        """
+        got, ids = False, set[str]()
         try:
-            async with self._client.open_stream(url, decoder.last_id) as pieces:
+            async with self._client.open_stream(url, last_id) as pieces:
                 async for piece in pieces:
-                    events = decoder.feed(piece)
+                    events = [event for event in decoder.feed(piece) if event.id not in had]
+                    ids.update(event.id for event in events if event.id)
                     got = got or bool(events)
                     if self._report(events):
                         return got, True
         except errors.ConnectionLost:
             pass  # polling tells whether the prediction still runs
+        had |= ids
         return got, False
 
     def _report(self, events: list[ServerEvent]) -> bool:
@@ -373,7 +384,10 @@ class _Run:
             try:
                 answer = await self._client.send(request)
                 self.raw = protocol.read_prediction(answer, subject=self._subject)
-            except (errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError):
+            except (
+                errors.ConnectionFailed, errors.UnexpectedAnswer, errors.ServerError,
+                errors.RateLimited,
+            ):  # fmt: skip
                 await asyncio.sleep(0.2)  # cancelling twice is the same as once
             except errors.ReplicateMagicError:
                 return  # such as a run that has just ended: the next GET tells

@@ -73,9 +73,27 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
+_BESIDE = " \t\r\n\v\f\xa0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
+
+
 def clean_token(text: str | None) -> str:
     """A token without the blanks and quotes that come along when one is copied."""
-    return (text or "").strip().strip("'\"").strip()
+    return (text or "").strip(_BESIDE)
+
+
+def authorization(token: str) -> dict[str, str]:
+    """The header that carries the token.
+
+    Raises:
+        Unauthorized: it cannot be in a header; the libraries below would quote it in their error.
+    """
+    if not re.fullmatch(r"[!-~]+", token):
+        raise errors.Unauthorized(
+            "REPLICATE_API_TOKEN holds characters that no token has, such as a blank or a line "
+            "end. Copy it again from https://replicate.com/account/api-tokens. Nothing was sent.",
+            status=401,
+        )
+    return {"authorization": f"Bearer {token}"}
 
 
 # -- requests ---------------------------------------------------------------------------------

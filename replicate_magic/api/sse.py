@@ -39,6 +39,7 @@ class EventDecoder:
 
     def __init__(self) -> None:
         self.last_id = ""
+        self._id = ""  # becomes the last id when its event is complete, and is lost if it never is
         self._begun = False
         self._rest: list[bytes] = []  # of a line that has not ended; joined once, when it does
         self._after_cr = False
@@ -48,7 +49,9 @@ class EventDecoder:
     def feed(self, data: bytes) -> list[ServerEvent]:
         """The events that these bytes complete; an event is complete at its blank line."""
         data = self._without_bom(data)
-        if self._after_cr and data:
+        if not data:
+            return []
+        if self._after_cr:
             self._after_cr = False
             data = data.removeprefix(b"\n")
         *lines, rest = _LINE_END.split(data)
@@ -82,12 +85,12 @@ class EventDecoder:
             case b"event":
                 self._name = text
             case b"id" if "\0" not in text:
-                self.last_id = text
+                self._id = text
         return None
 
     def _dispatch(self) -> ServerEvent | None:
         name, data = self._name, self._data
-        self._name, self._data = "", []
+        self._name, self._data, self.last_id = "", [], self._id
         if not data:
             return None
         return ServerEvent(name=name or "message", data="\n".join(data), id=self.last_id)

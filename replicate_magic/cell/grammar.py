@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import keyword
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic.cell.template import expression_at
 from replicate_magic.errors import CellError
+from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -192,7 +195,7 @@ class Token:
 
     Attributes:
         text: the word without its quotes.
-        plain: how many of its first characters stood outside quotes.
+        plain: how many of its first characters stood outside quotes, and behind no backslash.
     """
 
     text: str
@@ -264,6 +267,7 @@ def _read_word(text: str, position: int) -> tuple[Token, int]:
             quoted, position = _read_quoted(text, position)
             parts.append(quoted)
         elif char == "\\" and position + 1 < len(text):
+            plain = len("".join(parts)) if plain is None else plain
             parts.append(text[position + 1])
             position += 2
         else:
@@ -365,20 +369,26 @@ def _option_value(option: Option, value: str | None) -> Any:
             return _seconds_to_wait(value)
         case "duration":
             return duration(value or "")
-        case "variable" if not (value or "").isidentifier():
-            raise CellError(f"--{option.name} {value}: that is not a variable's name.")
+        case "variable" if not _is_name(value or ""):
+            shown = one_line(value or "", limit=60)
+            raise CellError(f"--{option.name} {shown}: that is not a variable's name.")
         case "format" if value not in FORMATS:
             raise CellError(
-                f"--format {value}: there is {', '.join(FORMATS)}."
+                f"--format {one_line(value or '', limit=60)}: there is {', '.join(FORMATS)}."
                 f"{did_you_mean(value or '', FORMATS)}"
             )
     return value
 
 
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
 def _seconds_to_wait(value: str | None) -> int:
-    seconds = 60 if value is None else int(value) if value.isdecimal() else 0
+    seconds = 60 if value is None else int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
     if not 1 <= seconds <= 60:
-        raise CellError(f"--wait={value}: Replicate waits 1 to 60 seconds.")
+        shown = one_line(value or "", limit=60)
+        raise CellError(f"--wait={shown}: Replicate waits 1 to 60 seconds.")
     return seconds
 
 
@@ -396,8 +406,9 @@ def duration(text: str) -> float:
     if match and text.strip():
         hours, minutes, rest = (float(match[unit] or 0) for unit in "hms")
         seconds = hours * 3600 + minutes * 60 + rest
-    if seconds <= 0:
-        raise CellError(f"{text or 'nothing'} is not a duration: write 30, 90s, 5m or 1h30m.")
+    if not 0 < seconds < math.inf:
+        shown = one_line(text, limit=60) or "nothing"
+        raise CellError(f"{shown} is not a duration: write 30, 90s, 5m or 1h30m.")
     return seconds
 
 
@@ -409,7 +420,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 # -- the header block -------------------------------------------------------------------------
 
-_HEADER_LINE = re.compile(r"(?P<key>[A-Za-z_][\w.-]*)\s*(?P<sign>:=|:)(?:\s+|$)(?P<value>.*)")
+_HEADER_LINE = re.compile(r"(?P<key>[A-Za-z_][\w.-]*)\s*(?P<sign>:=|:(?=\s|$))(?P<value>.*)")
 
 
 def split_header(body: str) -> tuple[dict[str, Given], str]:
@@ -427,7 +438,7 @@ def split_header(body: str) -> tuple[dict[str, Given], str]:
     end = next((n for n, line in enumerate(lines) if n and line.rstrip() == "---"), None)
     if end is None:
         return {}, body
-    return _header_inputs(lines[1:end]), "\n".join(lines[end + 1 :]).lstrip("\n")
+    return _header_inputs(lines[1:end]), "\n".join(lines[end + 1 :]).lstrip("\r\n")
 
 
 def _header_inputs(lines: list[str]) -> dict[str, Given]:

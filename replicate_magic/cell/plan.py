@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 import mimetypes
@@ -166,7 +165,7 @@ def plan(
     inputs = _with_prompt(target, draft, schema)
     fields = schema.fields or {}
     typed = {
-        name: _typed(name, value, fields.get(name), read_bytes) for name, value in inputs.items()
+        name: _sendable(name, value, fields.get(name), read_bytes) for name, value in inputs.items()
     }
     schemas.check(typed, schema, str(target))
     return Request(target=target, input=typed, schema=schema)
@@ -178,15 +177,31 @@ def _with_prompt(target: Target, draft: Draft, schema: schemas.Schema) -> dict[s
         return inputs
     key = draft.prompt_key or schema.prompt_key()
     if key is None:
-        names = ", ".join(schema.fields or ())
         raise InputError(
-            f"{target} has no input that the body could go to. Its inputs: {names}. "
+            f"{target} has no input that the body could go to. "
+            f"Its inputs: {schemas.listed(schema.fields or ())}. "
             "--prompt-key NAME says which one it is. Nothing was sent."
         )
     if key in inputs:
         raise InputError(f"{key} is given twice: as an input and as the body. Nothing was sent.")
     inputs[key] = draft.prompt
     return inputs
+
+
+def _sendable(
+    name: str,
+    value: Any,
+    known: schemas.InputField | None,
+    read_bytes: Callable[[Path, int], bytes],
+) -> Any:
+    try:
+        typed = _typed(name, value, known, read_bytes)
+        json.dumps(typed, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # infinity, a lone surrogate, a list in itself
+        raise InputError(
+            f"{name} cannot be sent as JSON: {one_line(str(error))}. Nothing was sent."
+        ) from error
+    return typed
 
 
 def _typed(
@@ -202,20 +217,20 @@ def _typed(
             case "text":
                 return schemas.typed(value.text, known or schemas.InputField(name=name))
             case "file":
-                value = Path(value.text).expanduser()
+                value = Path(value.text)
     if isinstance(value, Path):
         return _from_file(name, value, known, read_bytes)
-    if isinstance(value, io.IOBase):
-        value = value.read()
+    if hasattr(value, "read") and not isinstance(value, type):
+        return _from_open_file(name, value)
     if isinstance(value, bytes | bytearray | memoryview):
         return _data_url(name, bytes(value), "")
-    return _json_ready(name, value)
+    return _json_ready(name, value, read_bytes)
 
 
 def _json_value(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return schemas.read_json(text)
+    except ValueError as error:
         raise InputError(
             f"{name}:={one_line(text, limit=60)} is not JSON: {error}. Nothing was sent."
         ) from error
@@ -229,9 +244,9 @@ def _from_file(
 ) -> str:
     """A file input gets a data URL; a text input gets the file's text."""
     try:
-        data = read_bytes(path, DATA_URL_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+        data = read_bytes(path.expanduser(), DATA_URL_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, no such user's home
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise InputError(f"{name}=@{path}: {reason}. Nothing was sent.") from error
     if known and known.is_free_text:
         _refuse_large(name, data)
@@ -242,13 +257,28 @@ def _from_file(
     return _data_url(name, data, path.name)
 
 
+def _from_open_file(name: str, file: Any) -> str:
+    """A file opened as text gives its text, any other a data URL."""
+    try:
+        data = file.read(DATA_URL_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{name} is a file that cannot be read: {error}. Nothing was sent."
+        ) from error
+    if isinstance(data, str):
+        _refuse_large(name, data)
+        return data
+    path = getattr(file, "name", "")
+    return _data_url(name, data, path if isinstance(path, str) else "")
+
+
 def _data_url(name: str, data: bytes, file_name: str) -> str:
     _refuse_large(name, data)
     media_type = mimetypes.guess_type(file_name)[0] or media_type_of(data)
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _refuse_large(name: str, data: bytes) -> None:
+def _refuse_large(name: str, data: bytes | str) -> None:
     if len(data) > DATA_URL_BYTES:
         raise InputError(
             f"{name} is a file of more than {DATA_URL_BYTES:,} bytes, which is what a request "
@@ -278,8 +308,8 @@ def media_type_of(data: bytes) -> str:
     return "application/octet-stream"
 
 
-def _json_ready(name: str, value: Any) -> Any:
-    """The value as JSON can hold it; NumPy's and pandas' scalars are unwrapped."""
+def _json_ready(name: str, value: Any, read_bytes: Callable[[Path, int], bytes]) -> Any:
+    """The value as JSON can hold it; NumPy's scalars are unwrapped, files in a list are read."""
     if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
         value = value.item()
     match value:
@@ -288,9 +318,9 @@ def _json_ready(name: str, value: Any) -> Any:
         case float() if math.isfinite(value):
             return value
         case list() | tuple():
-            return [_json_ready(name, item) for item in value]
+            return [_typed(name, item, None, read_bytes) for item in value]
         case dict() if all(isinstance(key, str) for key in value):
-            return {key: _json_ready(name, item) for key, item in value.items()}
+            return {key: _typed(name, item, None, read_bytes) for key, item in value.items()}
     raise InputError(
         f"{name} is {one_line(repr(value), limit=60)} ({type(value).__name__}), which cannot be "
         "sent as JSON. Nothing was sent."

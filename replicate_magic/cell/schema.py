@@ -31,6 +31,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 }
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _MOST_REFS = 20  # a schema that refers to itself must not hang us
+_MOST_NAMES = 50  # in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ def read_schema(openapi: Mapping[str, Any] | None) -> Schema:
     described = _dict(schemas.get("Input"))
     if "properties" not in described:
         return Schema(shape=_shape(schemas))
-    required = set(described.get("required") or ())
+    required = {name for name in _list(described.get("required")) if isinstance(name, str)}
     fields = {
         name: _field(name, _dict(spec), schemas, required=name in required)
         for name, spec in _dict(described["properties"]).items()
@@ -107,7 +108,7 @@ def _field(
         name=name,
         types=_types(merged),
         is_file=merged.get("format") == "uri",
-        choices=tuple(merged.get("enum") or ()),
+        choices=tuple(_list(merged.get("enum"))),
         required=required,
         order=merged["x-order"] if isinstance(merged.get("x-order"), int) else 1_000,
         minimum=minimum if isinstance(minimum, int | float) else None,
@@ -145,7 +146,7 @@ def _unions(merged: dict[str, Any]) -> list[dict[str, Any]]:
 def _types(merged: Mapping[str, Any]) -> tuple[str, ...]:
     declared = merged.get("type")
     types = declared if isinstance(declared, list) else [declared] if declared else []
-    known = [name for name in types if name in _PYTHON_TYPES]
+    known = [name for name in types if isinstance(name, str) and name in _PYTHON_TYPES]
     if known and merged.get("nullable") and "null" not in known:
         known.append("null")
     return tuple(known)
@@ -195,7 +196,7 @@ def _parsed(text: str, name: str) -> Any:
     if name == "boolean":
         return _BOOLEANS.get(text.strip().lower())
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     if name == "number" and isinstance(value, bool):
@@ -211,10 +212,26 @@ def _is_whole(value: Any) -> bool:
 
 def _guessed(text: str) -> Any:
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     return text if isinstance(value, str) else value
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, as `NaN` is none, or is nested too deeply to be read.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 def check(inputs: Mapping[str, Any], schema: Schema, model: str) -> None:
@@ -233,23 +250,35 @@ def check(inputs: Mapping[str, Any], schema: Schema, model: str) -> None:
         _check_value(known, value)
     missing = [f.name for f in schema.fields.values() if f.required and f.name not in inputs]
     if missing:
-        raise InputError(f"{model} requires {', '.join(missing)}. Nothing was sent.")
+        raise InputError(f"{model} requires {listed(missing)}. Nothing was sent.")
 
 
 def _unknown_input(name: str, known: Iterable[str], model: str) -> str:
     names = list(known)
     return (
         f"{model} has no input {name}.{did_you_mean(name, names)} "
-        f"Its inputs: {', '.join(names) or 'none'}. Nothing was sent."
+        f"Its inputs: {listed(names)}. Nothing was sent."
     )
 
 
+def listed(names: Iterable[Any]) -> str:
+    """Names as they stand in a message: all of a reasonable number of them."""
+    shown = [one_line(str(name), limit=80) for name in names]
+    more = len(shown) - _MOST_NAMES
+    if more > 0:
+        shown = [*shown[:_MOST_NAMES], f"and {more:,} more"]
+    return ", ".join(shown) or "none"
+
+
 def _check_value(field: InputField, value: Any) -> None:
+    if value is None and "null" in field.types:
+        return
     if field.choices:
         if value not in field.choices:
             nearest = did_you_mean(str(value), map(str, field.choices))
-            allowed = ", ".join(map(str, field.choices))
-            raise InputError(_refusal(field, value, f"it is one of {allowed}.{nearest}"))
+            raise InputError(
+                _refusal(field, value, f"it is one of {listed(field.choices)}", nearest)
+            )
         return
     if field.types and not _fits(value, field.types):
         raise InputError(_refusal(field, value, f"expected {_words(field.types)}"))
@@ -267,9 +296,9 @@ def _fits(value: Any, types: Iterable[str]) -> bool:
     return any(isinstance(value, _PYTHON_TYPES[name]) for name in types)
 
 
-def _refusal(field: InputField | None, value: Any, reason: str) -> str:
+def _refusal(field: InputField | None, value: Any, reason: str, advice: str = "") -> str:
     name = field.name if field else "the input"
-    return f"{name}={one_line(str(value), limit=60)}: {reason}. Nothing was sent."
+    return f"{name}={one_line(str(value), limit=60)}: {reason}.{advice} Nothing was sent."
 
 
 def _words(types: Iterable[str]) -> str:
@@ -280,5 +309,9 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+    return [part for part in _list(value) if isinstance(part, dict)]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,14 @@ Evaluate = Callable[[str], Any]
 """From an expression's source to its value in the user's namespace; raises what Python does."""
 
 _OPEN, _CLOSE = "{{", "}}"
-_MOST_CLOSERS = 50  # an expression may hold `}}` itself, in a dict of dicts or a string
+_MOST_CHARS = 20_000  # of an expression, and
+_MOST_NESTED = 30  # of its brackets: text that is full of `{{` must not cost its length squared
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_PIECE = re.compile(  # a string, a bracket, or a quote that is not closed
+    r""""{3}(?:\\.|[^\\])*?"{3}|'{3}(?:\\.|[^\\])*?'{3}"""
+    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|["'()\[\]{}]""",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +50,32 @@ class Expression:
 def expression_at(text: str, start: int) -> Expression | None:
     """The expression whose `{{` stands at `start`, or `None` where it is no Python expression.
 
-    Of several `}}` the first one counts that leaves an expression.
+    Its end is the first `}}` that stands in no bracket and no string of it.
     """
-    close = start + len(_OPEN) - 1
-    for _ in range(_MOST_CLOSERS):
-        close = text.find(_CLOSE, close + 1)
-        if close < 0:
-            return None
-        source = text[start + len(_OPEN) : close].strip()
-        if _is_expression(source):
-            return Expression(source=source, start=start, end=close + len(_CLOSE))
+    close = _close_of(text, start + len(_OPEN))
+    if close is None:
+        return None
+    source = text[start + len(_OPEN) : close].strip()
+    if not _is_expression(source):
+        return None
+    return Expression(source=source, start=start, end=close + len(_CLOSE))
+
+
+def _close_of(text: str, start: int) -> int | None:
+    nested: list[str] = []
+    for found in _PIECE.finditer(text, start, start + _MOST_CHARS):
+        piece = found[0]
+        if piece in {"(", "[", "{"}:
+            if len(nested) == _MOST_NESTED:
+                return None
+            nested.append(piece)
+        elif piece in _PAIRS and nested:
+            if nested.pop() != _PAIRS[piece]:
+                return None
+        elif piece in _PAIRS:
+            return found.start() if text.startswith(_CLOSE, found.start()) else None
+        elif len(piece) == 1:
+            return None  # prose with an apostrophe
     return None
 
 
@@ -74,7 +98,7 @@ def expand(text: str, evaluate: Evaluate) -> str:
     parts: list[str] = []
     done = 0
     for found in expressions(text):
-        parts += [text[done : found.start], str(value_of(found.source, evaluate))]
+        parts += [text[done : found.start], value_of(found.source, lambda s: str(evaluate(s)))]
         done = found.end
     return "".join([*parts, text[done:]])
 

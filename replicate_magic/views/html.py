@@ -97,8 +97,19 @@ def answer_bundle(prediction: Prediction) -> Bundle:
     """A prediction shown on its own: its answer; its state where there is no answer to show."""
     from replicate_magic.views import Look
 
-    look = Look(status=not prediction.ok or not prediction.text)
-    return final_bundles(prediction, None, look)[0]
+    look = Look(status=not prediction.ok or not prediction.text.strip())
+    bundles = final_bundles(prediction, None, look)
+    if len(bundles) == 1:
+        return bundles[0]
+    return {
+        "text/plain": "\n".join(bundle["text/plain"] for bundle in bundles),
+        "text/html": "".join(map(_as_html, bundles)),
+    }
+
+
+def _as_html(bundle: Bundle) -> str:
+    native = next((media_type for media_type in bundle if media_type in _NATIVE_IMAGES), None)
+    return _img(native, bundle[native]) if native else str(bundle["text/html"])
 
 
 def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
@@ -153,18 +164,18 @@ def _picture(file: OutputFile) -> Bundle | None:
     plain = file_line(file)
     if file.media_type in _NATIVE_IMAGES:
         return {"text/plain": plain, file.media_type: encoded}
-    source = f"data:{file.media_type};base64,{encoded}"
-    return {
-        "text/plain": plain,
-        "text/html": f'<img src="{source}" alt="output" style="max-width: 100%">',
-    }
+    return {"text/plain": plain, "text/html": _img(file.media_type, encoded)}
+
+
+def _img(media_type: str, encoded: str) -> str:
+    source = f"data:{media_type};base64,{encoded}"
+    return f'<img src="{source}" alt="output" style="max-width: 100%">'
 
 
 def _link(file: OutputFile) -> str:
     if not file.url.startswith(("https://", "http://")):
         return html.escape(file_line(file))
-    href = html.escape(file.url, quote=True)
-    label = html.escape(printable(file.url))
+    label = href = html.escape(printable(file.url), quote=True)
     anchor = f'<a href="{href}" target="_blank" rel="noopener noreferrer">{label}</a>'
     return f"{anchor} ({html.escape(file_facts(file))})" if file.size_bytes is not None else anchor
 

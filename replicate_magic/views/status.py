@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from replicate_magic.prediction import Prediction
 
+_ABSURD = 1e12  # of seconds or tokens
+
 
 def status_parts(prediction: Prediction) -> list[str]:
     """The line's parts: model, status, times, speed. The link is the view's own."""
@@ -92,10 +94,12 @@ def duration(seconds: float) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """Such as `310 kB` or `4.2 MB`."""
+    """Such as `42 B`, `310 kB` or `4.2 MB`."""
     if size_bytes is None:
         return "size unknown"
-    if size_bytes < 1_000_000:
+    if size_bytes < 1_000:
+        return f"{size_bytes} B"
+    if size_bytes < 999_500:
         return f"{size_bytes / 1_000:.0f} kB"
     return f"{size_bytes / 1_000_000:.1f} MB"
 
@@ -103,7 +107,7 @@ def size(size_bytes: int | None) -> str:
 def _number(prediction: Prediction, metric: str) -> float | None:
     """A metric, where it is a number that makes sense: recorded ones may be negative."""
     value = prediction.metrics.get(metric)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _ABSURD:
         return float(value)
     return None
 

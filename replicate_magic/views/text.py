@@ -33,6 +33,7 @@ class TextView:
         self._streams = live and look.answer and look.format in {"auto", "text", "markdown"}
         self._printed = 0  # chunks
         self._text: list[str] = []
+        self._held = ""  # a CR, until it is known whether it begins a CRLF
 
     def update(self, prediction: Prediction) -> None:
         """Print the chunks that have come since."""
@@ -40,7 +41,9 @@ class TextView:
             return
         if prediction.shape not in {"chunks", "text", None}:
             return
-        new = printable("".join(prediction.streamed.parts(self._printed)))
+        came = "".join([self._held, *prediction.streamed.parts(self._printed)])
+        self._held = "\r" if came.endswith("\r") else ""
+        new = printable(came.removesuffix("\r"))
         self._printed = len(prediction.streamed)
         self._text.append(new)
         self._write(new)
@@ -68,5 +71,6 @@ class TextView:
             self._write("\n" if (final or streamed).endswith("\n") else "\n\n")
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
+        encoding = getattr(self._out, "encoding", None) or "utf-8"  # a pipe's may have no `·`
+        self._out.write(text.encode(encoding, "replace").decode(encoding))
         self._out.flush()
