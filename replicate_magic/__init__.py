@@ -34,9 +34,9 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
+    from replicate_magic.functions import arun, run
     from replicate_magic.local import serve
     from replicate_magic.prediction import OutputFile, Prediction
-    from replicate_magic.session import arun, run
 
 __all__ = [
     "APIError",
@@ -68,8 +68,8 @@ __all__ = [
 _ROOMS = {
     "OutputFile": "prediction",
     "Prediction": "prediction",
-    "arun": "session",
-    "run": "session",
+    "arun": "functions",
+    "run": "functions",
     "serve": "local",
 }
 

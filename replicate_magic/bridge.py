@@ -11,6 +11,7 @@ import atexit
 import concurrent.futures
 import os
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -26,7 +27,9 @@ SLICE_S = 0.1
 CLEAN_UP_S = 4.8
 """How long an interrupted caller waits for the clean-up, in seconds."""
 FRAME_S = 0.1
-"""The least time between two snapshots, in seconds."""
+"""The time between two snapshots of a steady stream, in seconds."""
+BURST = 5
+"""How many snapshots may come at once after a quiet time, so that the first token is not late."""
 
 
 class Loop:
@@ -51,12 +54,14 @@ class Loop:
         if self.loop.is_closed():
             return
         done = asyncio.run_coroutine_threadsafe(self._wind_down(), self.loop)
-        with suppress(concurrent.futures.TimeoutError):
-            done.result(CLEAN_UP_S)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(CLEAN_UP_S)
-        if not self._thread.is_alive():
-            self.loop.close()
+        try:
+            with suppress(concurrent.futures.TimeoutError):
+                done.result(CLEAN_UP_S)
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(CLEAN_UP_S)
+            if not self._thread.is_alive():
+                self.loop.close()
 
     async def _wind_down(self) -> None:
         mine = asyncio.current_task()
@@ -68,6 +73,9 @@ class Loop:
             await closer()
 
 
+_STARTING = threading.Lock()  # `cache` alone would start a loop for each of several first callers
+
+
 @cache
 def _loop_of(pid: int) -> Loop:  # noqa: ARG001  (a forked child has no loop thread, and makes its own)
     loop = Loop()
@@ -77,7 +85,8 @@ def _loop_of(pid: int) -> Loop:  # noqa: ARG001  (a forked child has no loop thr
 
 def the_loop() -> Loop:
     """The process's loop."""
-    return _loop_of(os.getpid())
+    with _STARTING:
+        return _loop_of(os.getpid())
 
 
 def close() -> None:
@@ -87,6 +96,21 @@ def close() -> None:
         _loop_of.cache_clear()
         atexit.unregister(close)
         loop.close()
+
+
+class _Pace:
+    """One frame each `FRAME_S`, and `BURST` of them at once after a quiet time."""
+
+    def __init__(self) -> None:
+        self._left = float(BURST)
+        self._at_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """How long to wait after a frame at `now_s` before the next one, in seconds."""
+        gained = (now_s - self._at_s) / FRAME_S
+        self._left = min(self._left + gained, BURST) - 1
+        self._at_s = now_s
+        return max(1 - self._left, 0) * FRAME_S
 
 
 class Call(Generic[S, T]):
@@ -129,15 +153,18 @@ class Call(Generic[S, T]):
         self._future.add_done_callback(lambda _: tell())
 
     def snapshots(self) -> Iterator[S]:
-        """Snapshots as they are published, the newest only, at most ten a second, and the last."""
+        """Snapshots as they are published, the newest only, about ten a second, and the last."""
         last: S | None = None
+        pace = _Pace()
         while not self._done.is_set():
-            if self._news.wait(SLICE_S):
-                self._news.clear()
-                last = self.latest
-                if last is not None:
-                    yield last
-                self._done.wait(FRAME_S)
+            if not self._news.wait(SLICE_S):
+                continue
+            self._news.clear()
+            newest = self.latest
+            if newest is not None and newest is not last:
+                last = newest
+                yield newest
+                self._done.wait(pace.wait_s(time.monotonic()))
         if self.latest is not None and self.latest is not last:
             yield self.latest
 

@@ -436,9 +436,9 @@ def why_not(prediction: Prediction, *, timed_out: bool = False) -> str:
     """What to tell of a prediction that did not succeed: what happened, where, what to try."""
     what = f"{prediction.model} {_what_happened(prediction, timed_out=timed_out)}"
     lines = [what, _advice(prediction, timed_out=timed_out), _where(prediction)]
-    logs = prediction.logs.rstrip().splitlines()[-_LOG_LINES:]
+    logs = [line for line in prediction.logs.splitlines() if line not in {"", prediction.error}]
     if logs:
-        lines += ["Its last log lines:", *(f"  {one_line(line)}" for line in logs)]
+        lines += ["Its last log lines:", *(f"  {one_line(line)}" for line in logs[-_LOG_LINES:])]
     return "\n".join(line for line in lines if line)
 
 

@@ -54,7 +54,7 @@ async def _described_model(client: Client, target: Target) -> Described:
         if target.is_local:
             raise await _no_such_local_model(client, target) from error
         raise
-    latest = raw.get("latest_version") or {}
+    latest = protocol.object_in(raw, "latest_version")
     official = raw.get("is_official")
     version = latest.get("id")
     if official is False and not version:
@@ -82,7 +82,7 @@ async def _described_version(client: Client, target: Target) -> Described:
 
 async def _described_deployment(client: Client, target: Target) -> Described:
     raw = await _get(client, protocol.deployment_request(target), str(target))
-    release = raw.get("current_release") or {}
+    release = protocol.object_in(raw, "current_release")
     model, version = release.get("model"), release.get("version")
     owner, _, name = str(model).partition("/")
     if not name or not isinstance(version, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic import errors
 from replicate_magic.api import protocol
@@ -109,7 +109,7 @@ class _Run:
         self._stopping = asyncio.Event()
         self._look_again = asyncio.Event()
         self._created_s = 0.0
-        self._streaming = False
+        self._stream: Literal["none", "open", "flowing"] = "none"
         self._finished = False
 
     @property
@@ -190,22 +190,21 @@ class _Run:
     async def _look_up(self, cause: Exception, since: datetime) -> dict[str, Any]:
         """Find the one prediction that the broken request may have created."""
         found: list[dict[str, Any]] = []
+        trouble = ""
         for delay_s in _LOOK_UPS_AFTER_S:
             if delay_s:
                 self._emit(Retry(reason="looking for it", delay_s=delay_s, at_s=self._at_s))
                 await asyncio.sleep(delay_s)
             try:
-                found = await self._candidates(since)
+                found, trouble = await self._candidates(since), ""
             except errors.ReplicateMagicError as error:
-                raise errors.CreateUnclear(
-                    _unclear(self._subject, cause, [], str(error))
-                ) from cause
+                trouble = str(error)  # what broke the create often breaks the next request too
             if found:
                 break
         if len(found) == 1:
             return found[0]
         raise errors.CreateUnclear(
-            _unclear(self._subject, cause, found, ""), candidates=found
+            _unclear(self._subject, cause, found, trouble), candidates=found
         ) from cause
 
     async def _candidates(self, since: datetime) -> list[dict[str, Any]]:
@@ -214,7 +213,7 @@ class _Run:
         for _ in range(_MOST_PAGES):
             answer = await self._client.send(request)
             page = protocol.read_object(answer, subject="the account's recent predictions")
-            results = [item for item in page.get("results") or [] if isinstance(item, dict)]
+            results = protocol.objects_in(page, "results")
             found += [raw for raw in results if self._could_be(raw)]
             url = protocol.next_page(page, self._client.base)
             if url is None:
@@ -250,13 +249,13 @@ class _Run:
     async def _poll(self) -> None:
         polls = 0
         while not is_final(self.raw):
-            delay_s = protocol.poll_delay_s(polls, streaming=self._streaming)
+            delay_s = protocol.poll_delay_s(polls, stream=self._stream)
             if await self._woken(delay_s):
                 polls = 0
             raw = await self._get()
             polls += 1
-            self.raw = raw
-            if not is_final(raw):
+            changed, self.raw = raw != self.raw, raw
+            if changed and not is_final(raw):
                 self._emit(Update(raw=raw, at_s=self._at_s))
 
     async def _woken(self, delay_s: float) -> bool:
@@ -306,7 +305,7 @@ class _Run:
             opened_s = self._loop.time()
             decoder = EventDecoder()
             got, done = await self._read_once(url, last_id, decoder, had)
-            self._streaming = False
+            self._stream = "none"
             self._look_again.set()
             seen, last_id = seen or got, decoder.last_id or last_id
             if done or (seen and not last_id):
@@ -325,6 +324,7 @@ class _Run:
         got, ids = False, set[str]()
         try:
             async with self._client.open_stream(url, last_id) as pieces:
+                self._stream = "open"
                 async for piece in pieces:
                     events = [event for event in decoder.feed(piece) if event.id not in had]
                     ids.update(event.id for event in events if event.id)
@@ -339,7 +339,7 @@ class _Run:
     def _report(self, events: list[ServerEvent]) -> bool:
         chunks = tuple(event.data for event in events if event.name == "output")
         if chunks:
-            self._streaming = True
+            self._stream = "flowing"
             self._emit(Output(chunks=chunks, at_s=self._at_s))
         logs = [event.data for event in events if event.name == "logs"]
         if logs:
@@ -349,8 +349,17 @@ class _Run:
     # -- stopping: cancelled at Replicate, once --------------------------------------------------
 
     async def stop(self) -> None:
-        """Cancel the prediction if it runs, waiting a bounded time for its id."""
+        """Cancel the prediction if it runs; being cancelled meanwhile does not end that."""
         self._stopping.set()
+        stopping = asyncio.create_task(self._stop())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await asyncio.wait({stopping})
+            raise
+
+    async def _stop(self) -> None:
+        """Cancel the prediction, waiting a bounded time for its id."""
         if self._creating and not self._creating.done():
             await asyncio.wait({self._creating}, timeout=_ID_WITHIN_S)
         if self._creating and not self._creating.done():

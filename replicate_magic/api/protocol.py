@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from replicate_magic import errors
@@ -51,15 +51,19 @@ class Answer:
     body: bytes
 
 
+_BESIDE = " \t\r\n\v\f\xa0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
+"""Blanks and quotes, which come along when a setting is copied."""
+
+
 def base_url(configured: str | None) -> str:
     """The API's address, ending in `/v1`, of what `REPLICATE_BASE_URL` holds.
 
     Raises:
         CellError: it is no http(s) address.
     """
-    text = (configured or "").strip().strip("'\"").rstrip("/") or PUBLIC_API
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    text = (configured or "").strip(_BESIDE).rstrip("/") or PUBLIC_API
+    scheme, host, _ = origin(text)
+    if scheme not in {"http", "https"} or not host:
         raise errors.CellError(
             f"REPLICATE_BASE_URL is {one_line(text)}, which is not an http(s) address."
         )
@@ -67,13 +71,16 @@ def base_url(configured: str | None) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what must be the same for a token to be sent there."""
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Scheme, host and port: what must be the same for a token to be sent there.
+
+    What is no URL has an origin of nothing.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return "", "", None
     return parts.scheme, (parts.hostname or "").lower(), port
-
-
-_BESIDE = " \t\r\n\v\f\xa0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
 
 
 def clean_token(text: str | None) -> str:
@@ -228,12 +235,34 @@ def read_prediction(answer: Answer, *, subject: str) -> dict[str, Any]:
         UnexpectedAnswer: it is no prediction.
     """
     raw = read_object(answer, subject=subject)
-    if not isinstance(raw.get("id"), str) or not isinstance(raw.get("status"), str):
+    if not is_prediction(raw):
         raise errors.UnexpectedAnswer(
             f"{subject}: the answer is JSON, but no prediction with an id and a status. Is "
             "REPLICATE_BASE_URL right?"
         )
     return raw
+
+
+def is_prediction(raw: Mapping[str, Any]) -> bool:
+    """Whether an object of the API's JSON has what is needed to follow a prediction."""
+    return (
+        bool(raw.get("id"))
+        and isinstance(raw["id"], str)
+        and isinstance(raw.get("status"), str)
+        and isinstance(raw.get("urls") or {}, dict)
+    )
+
+
+def object_in(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key of the API's JSON; an empty one where there is none."""
+    found = raw.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def objects_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects of a list in the API's JSON; whatever else is there is passed over."""
+    found = raw.get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
@@ -277,17 +306,17 @@ def refusal(answer: Answer, *, subject: str) -> errors.APIError:
     """The error for an answer of 400 and above, in Replicate's own words."""
     problem = _json_object(answer.body) or {}
     detail = problem.get("detail")
-    fields = [item for item in problem.get("invalid_fields") or [] if isinstance(item, dict)]
-    words = _own_words(problem) or _described(answer)
+    words = _own_words(problem)
+    words = f"{words} (HTTP {answer.status})." if words else _described(answer)
     kind = _KINDS.get(
         answer.status, errors.ServerError if answer.status >= 500 else errors.APIError
     )
     advice = _ADVICE.get(answer.status, "" if answer.status < 500 else "Try again in a while.")
     return kind(
-        f"{subject}: {words} (HTTP {answer.status}). {advice}".rstrip(),
+        f"{subject}: {words} {advice}".rstrip(),
         status=answer.status,
         detail=detail if isinstance(detail, str) else "",
-        invalid_fields=fields,
+        invalid_fields=objects_in(problem, "invalid_fields"),
     )
 
 
@@ -307,9 +336,8 @@ def retry_after_s(answer: Answer, now: datetime) -> float:
     One second where it does not say.
     """
     problem = _json_object(answer.body) or {}
-    said = [_header_s(answer.headers.get("retry-after", ""), now)]
-    if isinstance(problem.get("retry_after"), int | float):
-        said.append(float(problem["retry_after"]))
+    named = (answer.headers.get("retry-after"), problem.get("retry_after"))
+    said = [_header_s(str(value), now) for value in named]
     if match := re.search(r"resets in ~?(\d+(?:\.\d+)?)s", str(problem.get("detail") or "")):
         said.append(float(match[1]))
     return max(said) or 1.0
@@ -333,7 +361,7 @@ def http_date(value: str | None) -> datetime | None:
     """An HTTP date as an aware datetime."""
     try:
         when = parsedate_to_datetime(value or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
@@ -350,9 +378,9 @@ def could_be(raw: Mapping[str, Any], create: Create, *, official: bool | None) -
     The input must be the same, and the model where it compares: official models may answer an
     internal name.
     """
-    if raw.get("input") != create.input:
+    if not is_prediction(raw) or raw.get("input") != create.input:
         return False
-    if create.version and create.version not in {raw.get("version"), str(create.target)}:
+    if create.version and create.version not in [raw.get("version"), str(create.target)]:
         return False
     asked = f"{create.target.owner}/{create.target.name}"
     named = raw.get("model")
@@ -367,7 +395,10 @@ def next_page(listing: Mapping[str, Any], base: str) -> str | None:
     url = listing.get("next")
     if not isinstance(url, str) or not url:
         return None
-    url = urljoin(f"{base}/", url)
+    try:
+        url = urljoin(f"{base}/", url)
+    except ValueError:
+        return None
     return url if origin(url) == origin(base) else None
 
 
@@ -376,15 +407,19 @@ def next_page(listing: Mapping[str, Any], base: str) -> str | None:
 
 def backoff_s(attempt: int) -> float:
     """How long to wait before the next try, in seconds, after `attempt` failed ones (from 1)."""
-    return float(min(0.5 * 2 ** (attempt - 1), 15.0))
+    return float(min(0.5 * 2 ** min(attempt - 1, 10), 15.0))
 
 
-def poll_delay_s(polls: int, *, streaming: bool) -> float:
+def poll_delay_s(polls: int, *, stream: Literal["none", "open", "flowing"]) -> float:
     """How long to wait before the next GET, in seconds.
 
-    Quick at first, since many models answer within a second, then every two seconds; while a
-    stream brings the answer, a GET is only there to notice that the stream has died.
+    Without a stream quick at first, since many models answer within a second. An open stream tells
+    the end by itself, and GETs only tell that the model has started; while output flows, a GET is
+    there to notice that the stream has died.
     """
-    if streaming:
-        return 5.0
-    return float(min(0.1 * 1.3**polls, 2.0))
+    match stream:
+        case "none":
+            return float(min(0.1 * 1.3 ** min(polls, 20), 2.0))
+        case "open":
+            return float(min(0.5 * 1.3 ** min(polls, 20), 2.0))
+    return 5.0

@@ -31,7 +31,7 @@ MARKDOWN_CHARS = 200_000
 TAIL_CHARS = 8_000
 """How much of a growing answer is shown, so that each update costs the same."""
 
-_PRE = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0"
+_WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0"
 _QUIET = (
     "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em; opacity: 0.85; margin-top: 0.6em"
 )
@@ -122,7 +122,8 @@ def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
 def _growing_bundle(prediction: Prediction, look: Look) -> Bundle:
     text = _tail(prediction) if look.answer else ""
     line = status_line(prediction) if look.status else ""
-    return _bundle(text, _pre(text) if text else "", line, prediction)
+    body = f'<div style="{_WRAPPED}">{html.escape(text)}</div>' if text else ""
+    return _bundle(text, body, line, prediction)
 
 
 def _tail(prediction: Prediction) -> str:
@@ -154,7 +155,7 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="{_PRE}">{html.escape(text)}</pre>'
+    return f'<pre style="{_WRAPPED}">{html.escape(text)}</pre>'
 
 
 def _picture(file: OutputFile) -> Bundle | None:

@@ -70,8 +70,8 @@ def ran_s(prediction: Prediction) -> float | None:
 def first_token_s(prediction: Prediction) -> float | None:
     """Seconds until the first token: as the model measured, else as it was seen from here."""
     told = _number(prediction, "time_to_first_token")
-    if told is not None or prediction.shape not in {"chunks", "text"}:
-        return told
+    if told is not None or not prediction.final or prediction.shape not in {"chunks", "text"}:
+        return told  # while it runs, queueing cannot be told from the model's own first second
     first, created = prediction.first_output_after_s, prediction.created_after_s
     return first - created if first is not None and created is not None else None
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import time
 from pathlib import Path
 
 import httpx
 import jsonschema
 import pytest
-
-from replicate_magic.local import serve
 
 MODEL = "local/smollm2-135m-instruct"
 FINAL = {"succeeded", "failed", "canceled", "aborted"}
@@ -90,12 +86,6 @@ def parse_event(block):
 
 
 @pytest.fixture(scope="session")
-def engine():
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def api(engine):
     speaking = Api(engine)
     with speaking.client:
@@ -130,21 +120,3 @@ def fits():
 @pytest.fixture(scope="session")
 def long_input():
     return LONG
-
-
-@pytest.fixture(scope="session")
-def model_runs(api):
-    """Why the model cannot run here, or None; weights are fetched on the way."""
-    if not importlib.util.find_spec("xllamacpp"):
-        return "xllamacpp is not installed"
-    return api.run(prompt="Hi.", max_tokens=1)["error"]
-
-
-@pytest.fixture(autouse=True)
-def _needs_model(request):
-    if request.node.get_closest_marker("model") is None:
-        return
-    if reason := request.getfixturevalue("model_runs"):
-        if os.environ.get("REPLICATE_MAGIC_REQUIRE_MODEL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)

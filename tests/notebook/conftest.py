@@ -128,7 +128,7 @@ class Page:
 
     def value(self, expression):
         """The `repr` of an expression in the kernel."""
-        self.run(f"print(repr({expression}))")
+        self.run(f"print(repr(({expression})))")
         return self.shown().printed.strip()
 
 

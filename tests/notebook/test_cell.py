@@ -246,7 +246,8 @@ def test_the_prompt_can_come_from_a_file(execute, replicate, tmp_path):
 
 def test_the_configured_model_and_timeout_stand_in_for_what_is_not_written(execute, replicate):
     _, cell = execute(
-        '%config ReplicateMagics.default_model = "acme/poet"\n%config ReplicateMagics.timeout = "90s"',
+        '%config ReplicateMagics.default_model = "acme/poet"\n'
+        '%config ReplicateMagics.timeout = "90s"',
         "%%replicate\nhi",
     )
     assert cell.text.startswith("Hello world")

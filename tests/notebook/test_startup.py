@@ -58,9 +58,8 @@ def test_unloading_takes_the_magics_the_loop_and_the_lazy_entry_away(execute):
 
 
 def test_the_magic_documents_itself(execute):
-    [cell] = execute(
-        "import IPython\nget_ipython().inspector.info(get_ipython().find_cell_magic('replicate'))['docstring']"
-    )
+    magic = "get_ipython().find_cell_magic('replicate')"
+    [cell] = execute(f"get_ipython().inspector.info({magic})['docstring']")
     assert "--dry-run" in cell.text
     assert "Examples" in cell.text
 

@@ -1,0 +1,93 @@
+"""Owns `run` and `arun`, what the cell does as functions; must not do what the session does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic.cell.grammar import duration
+from replicate_magic.cell.plan import Draft, read_target
+from replicate_magic.errors import InputError
+from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, check, the_session
+from replicate_magic.views import Look, NoView, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replicate_magic.cell.plan import Target
+    from replicate_magic.prediction import Prediction
+
+
+def run(
+    model: str,
+    /,
+    *,
+    input: Mapping[str, Any] | None = None,  # noqa: A002  (Replicate's own word)
+    timeout: float | str | None = None,
+    wait: int | None = None,
+    stream: bool = True,
+    show: bool = False,
+    **inputs: Any,
+) -> Prediction:
+    """Run a model and return its prediction.
+
+    ```python
+    p = replicate_magic.run("local/smollm2-135m-instruct", prompt="Hello", max_tokens=20)
+    print(p.text, p.metrics["predict_time"])
+    ```
+
+    Args:
+        model: `owner/name`, `owner/name:version`, `deployment:owner/name` or `local/NAME`.
+        input: the model's inputs as a mapping, for those named like one of these arguments.
+        timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
+        wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
+        stream: whether to read the output as it comes.
+        show: whether to draw the prediction as the cell does.
+        **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
+
+    Raises:
+        PredictionFailed: it failed, or was canceled or aborted; `error.prediction` has all of it.
+        PredictionTimeout: its time was over; it is canceled.
+        ReplicateMagicError: there is no prediction; the message says why.
+    """
+    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    view = choose(Look()) if show else NoView()
+    ended = the_session().drive(target, draft, conditions, view)
+    view.close(ended.prediction)
+    return check(ended)
+
+
+async def arun(
+    model: str,
+    /,
+    *,
+    input: Mapping[str, Any] | None = None,  # noqa: A002  (Replicate's own word)
+    timeout: float | str | None = None,  # noqa: ASYNC109  (also sent to the server)
+    wait: int | None = None,
+    stream: bool = True,
+    **inputs: Any,
+) -> Prediction:
+    """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
+    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    return check(await the_session().adrive(target, draft, conditions))
+
+
+def _call(
+    model: str,
+    given: Mapping[str, Any] | None,
+    inputs: Mapping[str, Any],
+    timeout: float | str | None,
+    wait: int | None,
+    *,
+    stream: bool,
+) -> tuple[Target, Draft, Conditions]:
+    twice = sorted(set(given or ()) & set(inputs))
+    if twice:
+        raise InputError(f"{', '.join(twice)} is given twice. Nothing was sent.")
+    conditions = Conditions(timeout_s=_seconds(timeout), wait_s=wait, stream=stream)
+    return read_target(model), Draft(inputs={**(given or {}), **inputs}), conditions
+
+
+def _seconds(timeout: float | str | None) -> float:
+    if timeout is None:
+        return DEFAULT_TIMEOUT_S
+    return duration(timeout if isinstance(timeout, str) else f"{timeout:.3f}")

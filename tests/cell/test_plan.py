@@ -1,0 +1,540 @@
+"""From a line, a body and a schema to the JSON that is sent."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import decimal
+import io
+import json
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import cog_schemas as cog
+import numpy as np
+import pandas as pd
+import pytest
+
+from replicate_magic.cell.grammar import Given, parse_line
+from replicate_magic.cell.plan import (
+    DATA_URL_BYTES,
+    Draft,
+    Target,
+    media_type_of,
+    plan,
+    read_cell,
+    read_target,
+)
+from replicate_magic.cell.schema import Schema, read_schema
+from replicate_magic.errors import CellError, InputError, TemplateError
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(8)
+
+
+def read_bytes(path, most):
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def planned(line, body=None, openapi=None, **names):
+    """The input that a cell sends."""
+    draft = read_cell(parse_line(line), body, lambda source: eval(source, dict(names)))
+    return plan(read_target("a/b"), draft, read_schema(openapi), read_bytes).input
+
+
+def sent(value, openapi=None, name="x"):
+    """What is sent for one Python object."""
+    draft = Draft(inputs={name: value})
+    return plan(read_target("a/b"), draft, read_schema(openapi), read_bytes).input[name]
+
+
+def data_url(media_type, data):
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+# -- what is to run ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "owner", "name", "version"),
+    [
+        ("meta/llama-3", "model", "meta", "llama-3", None),
+        ("a/b.c_d-e", "model", "a", "b.c_d-e", None),
+        ("A1/2b", "model", "A1", "2b", None),
+        ("a/b:0123abcd", "version", "a", "b", "0123abcd"),
+        ("deployment:a/b", "deployment", "a", "b", None),
+        ("local/smollm2-135m-instruct", "model", "local", "smollm2-135m-instruct", None),
+    ],
+)
+def test_a_target_is_read_and_written_the_same(text, kind, owner, name, version):
+    target = read_target(text)
+
+    assert target == Target(kind=kind, owner=owner, name=name, version=version)
+    assert str(target) == text
+    assert target.is_local == (owner == "local")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "llama", "a/", "/b", "a/b/c", "a/b:", "a//b", "a b/c", "a/b c", "-a/b"),
+        *("a/../b", "a/b:c:d", "deployment:a", "deployment:a/b:c", "a/b\n", "{{x}}", "a/b?c"),
+    ],
+)
+def test_what_is_no_target_is_refused(text):
+    with pytest.raises(CellError, match=r"is not a model\. Write owner/name"):
+        read_target(text)
+
+
+@pytest.mark.parametrize("text", ["http://localhost:5000", "https://x.example/y"])
+def test_an_address_is_named_as_part_of_a_later_version(text):
+    with pytest.raises(CellError, match="Cog server's address is not part of this version"):
+        read_target(text)
+
+
+# -- the cell ---------------------------------------------------------------------------------
+
+
+def test_line_header_and_body_come_together():
+    body = "---\nmax_tokens: {{n}}\nsystem_prompt: Be\n  brief\n---\nHello {{who}}\n"
+
+    assert planned("a/b temperature=0.5", body, cog.CHAT, n=5, who="you") == {
+        "max_tokens": 5,
+        "system_prompt": "Be\nbrief",
+        "temperature": 0.5,
+        "prompt": "Hello you",
+    }
+
+
+def test_the_line_wins_over_the_header_and_both_over_a_dict():
+    body = "---\na: header\nb: header\n---\n"
+
+    assert planned("a=line --input-from d", body, d={"a": 0, "b": 0, "c": 0}) == {
+        "a": "line",
+        "b": "header",
+        "c": 0,
+    }
+
+
+def test_expressions_are_evaluated_once_each_in_the_order_they_are_read():
+    seen = []
+    body = "---\nb: {{2}}\n---\n{{4}} {{5}}"
+    read_cell(parse_line("c={{3}}"), body, lambda source: seen.append(source) or source)
+
+    assert seen == ["2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("body", [None, "", "\n", "  \n\t\n", "---\nseed: 1\n---\n\n", "{{''}}"])
+def test_a_blank_body_sends_no_prompt(body):
+    assert "prompt" not in planned("a/b", body, cog.CHAT)
+
+
+def test_a_blank_body_is_an_error_where_a_prompt_is_required():
+    with pytest.raises(InputError, match="a/b requires prompt"):
+        planned("a/b", "\n", cog.FLUX)
+
+
+@pytest.mark.parametrize(
+    ("body", "prompt"),
+    [
+        ("hi\n", "hi"),
+        ("hi", "hi"),
+        ("hi\n\n", "hi\n"),
+        ("  hi \n", "  hi "),
+        ("@file\n", "@file"),
+        ("5\n", "5"),
+        ('{"a": 1}\n', '{"a": 1}'),
+        ("k=v --raw -o x\n", "k=v --raw -o x"),
+    ],
+)
+def test_the_body_is_text_without_its_last_newline(body, prompt):
+    assert planned("a/b", body, cog.CHAT) == {"prompt": prompt}
+
+
+def test_raw_takes_header_and_braces_as_text():
+    body = "---\na: 1\n---\n{{unknown}}\n"
+
+    assert planned("--raw k={{unknown}}", body) == {"k": "{{unknown}}", "prompt": body[:-1]}
+
+
+@pytest.mark.parametrize(
+    ("openapi", "line", "key"),
+    [
+        (None, "", "prompt"),
+        (cog.CHAT, "", "prompt"),
+        (cog.NEWER, "text=t", "question"),
+        (cog.CHAT, "--prompt-key system_prompt", "system_prompt"),
+        (cog.WHISPER, "audio=https://x --prompt-key initial_prompt", "initial_prompt"),
+    ],
+)
+def test_the_body_goes_to_the_input_for_it(openapi, line, key):
+    assert planned(line, "body", openapi)[key] == "body"
+
+
+@pytest.mark.parametrize(
+    ("openapi", "line", "message"),
+    [
+        (cog.WHISPER, "audio=https://x", r"could go to\. Its inputs: audio, model,.*--prompt-key"),
+        (cog.openapi({}), "", r"could go to\. Its inputs: none\."),
+        (cog.CHAT, "prompt=x", "prompt is given twice: as an input and as the body"),
+        (cog.CHAT, "--prompt-key debug", "debug=body: expected boolean"),
+        (cog.CHAT, "--prompt-key promt", r"no input promt\. Did you mean prompt\?"),
+        (cog.CHAT, "--input-from d", "prompt is given twice"),
+    ],
+)
+def test_a_body_that_can_go_nowhere_says_so(openapi, line, message):
+    with pytest.raises(InputError, match=message):
+        planned(line, "body", openapi, d={"prompt": "x"})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1], "that is no dict"),
+        ({1: 2}, "that is no dict with names as keys"),
+        (None, "that is no dict"),
+    ],
+)
+def test_inputs_come_from_a_dict_alone(value, message):
+    with pytest.raises(CellError, match=message):
+        planned("--input-from d", d=value)
+
+
+def test_a_dict_that_does_not_exist_is_named():
+    with pytest.raises(CellError, match="--input-from d: there is no variable d"):
+        planned("--input-from d")
+
+
+def test_an_expression_that_fails_names_raw():
+    with pytest.raises(TemplateError, match="--raw"):
+        planned("k={{nothing}}")
+
+
+# -- values -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("x=5", 5),
+        ("x=five", "five"),
+        ("x={{n}}", 7),
+        ("x='{{n}}'", 7),
+        ("x={{n}}0", 70),
+        ("x=a{{n}}", "a7"),
+        ("x={{'5'}}", "5"),
+        ("x={{None}}", None),
+        ("x={{[n, (n,)]}}", [7, [7]]),
+        ("x={{ {'a': {'b': n}} }}", {"a": {"b": 7}}),
+        ('x:={"a": [1, null, "b c"]}', {"a": [1, None, "b c"]}),
+        ("x:='[{{n}}, 2]'", [7, 2]),
+        ("x:={{n}}", 7),
+        ('x:="@p"', "@p"),
+        ("x:=1e3", 1000.0),
+        ("x={{at}}", "@/etc/hostname"),
+        ("x={{at}}{{''}}", "@/etc/hostname"),
+        ("x=a{{at}}", "a@/etc/hostname"),
+    ],
+)
+def test_an_input_is_sent_as_it_was_meant(line, value):
+    assert planned(line, n=7, at="@/etc/hostname") == {"x": value}
+
+
+def test_an_object_is_not_typed_again_by_the_schema():
+    with pytest.raises(InputError, match="max_tokens=5: expected integer"):
+        planned("max_tokens={{'5'}}", None, cog.CHAT)
+
+
+@pytest.mark.parametrize(
+    "text", ["{a: 1}", "[1,", "", "@x", "None", "'a'", "1 2", "NaN", "[" * 9_999]
+)
+def test_what_is_no_json_is_refused(text):
+    with pytest.raises(InputError, match=r"is not JSON.*Nothing was sent"):
+        sent(Given(text=text, kind="json"))
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        (np.int64(5), 5),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),  # noqa: FBT003
+        (np.str_("a"), "a"),
+        (np.array(5), 5),
+        (pd.Series([1, 2])[0], 1),
+        ([np.int8(1), (np.float64(2),)], [1, [2.0]]),
+        ({"a": np.int64(1)}, {"a": 1}),
+        (2**80, 2**80),
+        (-0.0, -0.0),
+        ("", ""),
+        ([], []),
+        ({}, {}),
+        ("größe 😀", "größe 😀"),
+    ],
+)
+def test_python_and_numpy_values_become_json(value, result):
+    given = sent(value)
+
+    assert (given, type(given)) == (result, type(result))
+    json.dumps(given, allow_nan=False)
+
+
+def inside_itself():
+    value = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (math.nan, r"x is nan \(float\), which cannot be sent as JSON"),
+        (math.inf, "x is inf"),
+        ([1, math.nan], "x is nan"),
+        (np.float64("nan"), "x is nan"),
+        (pd.NA, "NAType"),
+        (pd.NaT, "NaTType"),
+        (pd.Timestamp("2024-01-01"), "Timestamp"),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "datetime"),
+        (decimal.Decimal(1), "Decimal"),
+        (np.array([1, 2]), "ndarray"),
+        (pd.DataFrame({"a": [1]}), "DataFrame"),
+        ({1, 2}, "set"),
+        ({1: 2}, r"x is \{1: 2\} \(dict\)"),
+        ({"a": {(): 1}}, "dict"),
+        (1j, "complex"),
+        (object(), "object"),
+        (io.BytesIO, "type"),
+        (len, "builtin"),
+        (inside_itself(), "x cannot be sent as JSON"),
+        ("half a pair \ud83d", "x cannot be sent as JSON.*surrogates"),
+        (["\udc00"], "x cannot be sent as JSON"),
+        (10**5_000, "x cannot be sent as JSON"),
+        (Given(text="1e999"), "x cannot be sent as JSON"),
+        (Given(text='"\\ud83d"', kind="json"), "x cannot be sent as JSON"),
+        (Given(text="[1e999]", kind="json"), "x cannot be sent as JSON"),
+    ],
+    ids=range(25),
+)
+def test_what_json_cannot_hold_is_refused(value, message):
+    with pytest.raises(InputError, match=message) as raised:
+        sent(value)
+
+    assert "Nothing was sent" in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "cat.png").write_bytes(PNG)
+    (tmp_path / "my cat.jpg").write_bytes(JPEG)
+    (tmp_path / "nameless").write_bytes(PNG)
+    (tmp_path / "text.txt").write_text("größe {{x}} @file\n", encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes(b"gr\xf6\xdfe")
+    (tmp_path / "empty").write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "media_type", "data"),
+    [
+        ("image=@cat.png", "image/png", PNG),
+        ("image=@'my cat.jpg'", "image/jpeg", JPEG),
+        ("image=@nameless", "image/png", PNG),
+        ("image=@~/cat.png", "image/png", PNG),
+        ("image=@{{name}}.png", "image/png", PNG),
+        ("image={{Path('cat.png')}}", "image/png", PNG),
+        ("image={{Path('~/cat.png')}}", "image/png", PNG),
+        ("image=@empty", "application/octet-stream", b""),
+        ("image=@text.txt", "text/plain", "größe {{x}} @file\n".encode()),
+    ],
+)
+@pytest.mark.parametrize("openapi", [None, cog.SDXL])
+def test_a_file_is_sent_as_a_data_url(folder, openapi, line, media_type, data):
+    expected = {"image": data_url(media_type, data)}
+
+    assert planned(line, None, openapi, name="cat", Path=Path) == expected
+
+
+def test_a_header_names_a_file_too(folder):
+    body = "---\nimage: @my cat.jpg\n---\n"
+
+    assert planned("a/b", body, cog.SDXL) == {"image": data_url("image/jpeg", JPEG)}
+
+
+def test_a_file_for_a_text_input_gives_its_text_as_it_is(folder):
+    assert planned("prompt=@text.txt", None, cog.CHAT, x=1) == {"prompt": "größe {{x}} @file\n"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("image=@nothing.png", r"image=@nothing\.png: No such file or directory\. Nothing"),
+        ("image=@.", r"image=@\.: "),
+        ("image=@", r"image=@\.: "),
+        ("image=@cat.png/x", r"image=@cat\.png.x: "),
+        ("image=@" + "x" * 5_000, "image=@x+: "),
+        ("image=@'a\0b'", "null"),
+        ("prompt=@latin.txt", r"prompt takes text, and latin\.txt is none"),
+        ("scheduler=@cat.png", "scheduler=data:image/png.*: it is one of DDIM"),
+        ("width=@cat.png", "expected integer"),
+    ],
+)
+def test_a_file_that_cannot_be_read_or_used_is_told(folder, line, message):
+    with pytest.raises(InputError, match=message):
+        planned(line, None, cog.SDXL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there every ~name is a folder's neighbour")
+def test_the_home_of_nobody_is_told(folder):
+    with pytest.raises(InputError, match=r"image=@~no_such_user_here/x: .*\. Nothing was sent"):
+        planned("image=@~no_such_user_here/x")
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission_is_told(folder):
+    (folder / "cat.png").chmod(0)
+
+    with pytest.raises(InputError, match=r"image=@cat\.png: Permission denied"):
+        planned("image=@cat.png")
+
+
+@pytest.mark.parametrize("openapi", [None, cog.SDXL])
+@pytest.mark.parametrize("name", ["image", "prompt"])
+def test_a_file_may_have_256_kb_and_no_byte_more(folder, openapi, name):
+    path = folder / "big.txt"
+    path.write_bytes(b"a" * DATA_URL_BYTES)
+    assert planned(f"{name}=@big.txt", None, openapi)
+
+    path.write_bytes(b"a" * (DATA_URL_BYTES + 1))
+    with pytest.raises(InputError, match=f"{name} is a file of more than 256,000 bytes.*https://"):
+        planned(f"{name}=@big.txt", None, openapi)
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        (PNG, data_url("image/png", PNG)),
+        (bytearray(JPEG), data_url("image/jpeg", JPEG)),
+        (memoryview(b"abc"), data_url("application/octet-stream", b"abc")),
+        (b"", "data:application/octet-stream;base64,"),
+        (io.BytesIO(PNG), data_url("image/png", PNG)),
+        (io.StringIO("text"), "text"),
+        ([PNG, "https://x/y.png"], [data_url("image/png", PNG), "https://x/y.png"]),
+        ({"a": [b"abc"]}, {"a": [data_url("application/octet-stream", b"abc")]}),
+    ],
+    ids=range(8),
+)
+def test_bytes_and_open_files_are_sent(value, result):
+    assert sent(value) == result
+
+
+def test_a_list_of_paths_is_sent_for_a_list_of_files(folder):
+    inputs = planned(
+        "text=t question=q images={{[Path('cat.png'), Path('my cat.jpg')]}}",
+        None,
+        cog.NEWER,
+        Path=Path,
+    )
+
+    assert inputs["images"] == [data_url("image/png", PNG), data_url("image/jpeg", JPEG)]
+
+
+def test_an_open_file_is_read_from_where_it_stands_and_named_by_its_name(folder):
+    (folder / "song.mp3").write_bytes(b"xxabc")
+    with (folder / "song.mp3").open("rb") as file:
+        file.seek(2)
+        assert sent(file) == data_url("audio/mpeg", b"abc")
+
+
+def test_a_temporary_file_is_an_open_file():
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(PNG)
+        file.seek(0)
+        assert sent(file) == data_url("image/png", PNG)
+
+
+def test_a_file_that_is_closed_or_open_for_writing_is_told(folder):
+    with (folder / "new").open("wb") as file, pytest.raises(InputError, match="cannot be read"):
+        sent(file)
+    with (folder / "cat.png").open("rb") as file:
+        pass
+    with pytest.raises(InputError, match=r"x is a file that cannot be read: .* closed file"):
+        sent(file)
+
+
+@pytest.mark.parametrize("make", [io.BytesIO, lambda data: io.StringIO(data.decode()), bytes])
+def test_bytes_and_open_files_have_the_same_limit(make):
+    assert sent(make(b"a" * DATA_URL_BYTES))
+    with pytest.raises(InputError, match="more than 256,000 bytes"):
+        sent(make(b"a" * (DATA_URL_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (PNG, "image/png"),
+        (JPEG, "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
+        (b"RIFF\0\0\0\0AVI ", "application/octet-stream"),
+        (b"RIFF", "application/octet-stream"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"ID3\4", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"<svg onload='alert(1)'/>", "application/octet-stream"),
+        (b"<html>", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_first_bytes_tell_a_media_type(data, media_type):
+    assert media_type_of(data) == media_type
+
+
+# -- the whole --------------------------------------------------------------------------------
+
+
+def test_an_official_chat_model_gets_its_request():
+    line = 'meta/llama -o x temperature=0.2 max_tokens=64 system_prompt="Be brief." seed=null'
+
+    assert planned(line, "Why {{what}}?\n", cog.CHAT, what="is it so") == {
+        "temperature": 0.2,
+        "max_tokens": 64,
+        "system_prompt": "Be brief.",
+        "seed": None,
+        "prompt": "Why is it so?",
+    }
+
+
+def test_the_request_keeps_the_target_and_the_schema():
+    schema = read_schema(cog.FLUX)
+    target = read_target("a/b:v1")
+
+    request = plan(target, Draft(inputs={}, prompt="x"), schema, read_bytes)
+
+    assert (request.target, request.schema, request.input) == (target, schema, {"prompt": "x"})
+
+
+def test_planning_changes_nothing_that_it_is_handed():
+    inputs = {"tags": ["a"], "text": "t", "question": "q"}
+    request = plan(read_target("a/b"), Draft(inputs=inputs), read_schema(cog.NEWER), read_bytes)
+    request.input["tags"].append("b")
+
+    assert inputs == {"tags": ["a"], "text": "t", "question": "q"}
+
+
+def test_without_a_schema_every_input_passes():
+    assert plan(
+        read_target("a/b"), Draft(inputs={"any": 1}, prompt="x"), Schema(), read_bytes
+    ).input == {"any": 1, "prompt": "x"}

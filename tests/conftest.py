@@ -1,0 +1,48 @@
+"""What all tests share: no account of the developer's, and one embedded engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import httpx
+import pytest
+
+from replicate_magic.local import serve
+
+MODEL = "local/smollm2-135m-instruct"
+
+for _name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL"):
+    os.environ.pop(_name, None)  # a test must never run on somebody's account
+
+
+@pytest.fixture(scope="session")
+def engine():
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def model_runs(engine):
+    """Why the model cannot run here, or None; its weights are fetched on the way."""
+    if not importlib.util.find_spec("xllamacpp"):
+        return "xllamacpp is not installed"
+    headers = {"authorization": f"Bearer {engine.token}", "prefer": "wait=60"}
+    url = f"{engine.base_url}/v1/models/{MODEL}/predictions"
+    body = {"input": {"prompt": "Hi.", "max_tokens": 1}}
+    for _ in range(5):  # a slow connection may take longer than one answer waits
+        raw = httpx.post(url, json=body, headers=headers, timeout=90).json()
+        if raw["status"] in {"succeeded", "failed"}:
+            break
+    return raw["error"]
+
+
+@pytest.fixture(autouse=True)
+def _needs_model(request):
+    """Tests marked `model` skip with the reason; they fail where the model is required."""
+    if request.node.get_closest_marker("model") is None:
+        return
+    if reason := request.getfixturevalue("model_runs"):
+        if os.environ.get("REPLICATE_MAGIC_REQUIRE_MODEL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)

