@@ -219,10 +219,14 @@ def reply(status, body=b"", **headers):
 
 
 class Exchange:
-    """A request, and the means to answer it, well or badly."""
+    """A request, and the means to answer it, well or badly.
 
-    def __init__(self, server, request, number, writer):
-        self.server, self.request, self.number = server, request, number
+    Attributes:
+        closed: the connection takes no further request.
+    """
+
+    def __init__(self, server, request, writer):
+        self.server, self.request = server, request
         self.closed = False
         self._writer = writer
 
@@ -231,7 +235,7 @@ class Exchange:
         return await self.server.act(self.request)
 
     async def send(self, what):
-        """Send a reply; `raw` sends bytes of any kind."""
+        """Send a reply."""
         length = {"connection": "close"} if what.pieces else {"content-length": len(what.body)}
         headers = {"date": self.server.http_date(), **length, **what.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -242,12 +246,9 @@ class Exchange:
                 await self.raw(piece)
 
     async def raw(self, data):
+        """Send bytes of any kind."""
         self._writer.write(data)
         await self._writer.drain()
-
-    def close(self):
-        """End the connection in good order, whatever has been promised."""
-        self.closed = True
 
     def reset(self):
         """Tear the connection: the other side sees a reset."""
@@ -442,7 +443,6 @@ class Replicate:
         self._stories = iter(())
         self._default = (HELLO, True)
         self._faults = {}
-        self._counts = {}
         self._writers = set()
         self._tasks = set()
         self._crashes = []  # of the server itself, or of a fault
@@ -573,7 +573,8 @@ class Replicate:
         self._writers.add(writer)
         try:
             while request := await self._read(place, reader):
-                exchange = Exchange(self, request, self._record(request), writer)
+                self._record(request)
+                exchange = Exchange(self, request, writer)
                 fault = next(self._faults.get(request.route, iter(())), None)
                 if fault:
                     await fault(exchange)
@@ -610,9 +611,7 @@ class Replicate:
     def _record(self, request):
         with self._news:
             self.requests.append(request)
-            self._counts[request.route] = self._counts.get(request.route, 0) + 1
             self._news.notify_all()
-        return self._counts[request.route]
 
     # -- Replicate ---------------------------------------------------------------------------
 
@@ -643,7 +642,7 @@ class Replicate:
                 return self._list(request.query)
             case "get" | "cancel":
                 return self._prediction(path[1], cancel=request.route == "cancel")
-            case "model" | "version" | "deployment":
+            case "model" | "versions" | "version" | "deployment":
                 return self._described(request.route, f"{path[1]}/{path[2]}", path[-1])
         return NOT_FOUND
 
@@ -661,6 +660,8 @@ class Replicate:
             return reply(200, {"id": last, "openapi_schema": model.schema}) if known else NOT_FOUND
         owner, _, short = name.partition("/")
         latest = [{"id": one, "openapi_schema": model.schema} for one in model.versions]
+        if what == "versions":
+            return reply(200, {"previous": None, "next": None, "results": latest})
         raw = {"owner": owner, "name": short, "latest_version": latest[0] if latest else None}
         if model.told:
             raw["is_official"] = model.official
@@ -776,6 +777,7 @@ _ROUTES = (
     ("api", "GET", r"/predictions", "list"),
     ("api", "GET", r"/predictions/[^/]+", "get"),
     ("api", "GET", r"/models/[^/]+/[^/]+", "model"),
+    ("api", "GET", r"/models/[^/]+/[^/]+/versions", "versions"),
     ("api", "GET", r"/models/[^/]+/[^/]+/versions/[^/]+", "version"),
     ("api", "GET", r"/deployments/[^/]+/[^/]+", "deployment"),
     ("other", "GET", r"/streams/[^/]+", "stream"),

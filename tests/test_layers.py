@@ -104,7 +104,7 @@ LAYERS = (
     ("api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
     ("session",),
-    ("notebook",),
+    ("functions", "notebook"),
 )
 PURE = ("plain", "errors", "prediction", "cell", "api.protocol", "api.sse")
 ROOMS = ("api", "runs", "views", "local", "bridge")
@@ -196,6 +196,15 @@ def test_api_runs_views_bridge_and_local_never_import_each_other():
         and room(found.importer) in ROOMS
         and room(found.target) in ROOMS
         and room(found.importer) != room(found.target)
+    ]
+    assert wrong == []
+
+
+def test_the_functions_and_the_magics_know_nothing_of_each_other():
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if {room(found.importer), room(found.target)} == {"functions", "notebook"}
     ]
     assert wrong == []
 

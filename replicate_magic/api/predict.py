@@ -110,6 +110,7 @@ class _Run:
         self._look_again = asyncio.Event()
         self._created_s = 0.0
         self._stream: Literal["none", "open", "flowing"] = "none"
+        self._retrying = False  # a `Retry` was told, and not yet that it has worked
         self._finished = False
 
     @property
@@ -254,8 +255,9 @@ class _Run:
                 polls = 0
             raw = await self._get()
             polls += 1
-            changed, self.raw = raw != self.raw, raw
-            if changed and not is_final(raw):
+            news, self.raw = self._retrying or raw != self.raw, raw
+            self._retrying = False
+            if news and not is_final(raw):
                 self._emit(Update(raw=raw, at_s=self._at_s))
 
     async def _woken(self, delay_s: float) -> bool:
@@ -294,6 +296,7 @@ class _Run:
                 if bad >= _MOST_BAD_ANSWERS:
                     raise
                 reason = one_line(str(error))
+            self._retrying = True
             self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
             await asyncio.sleep(delay_s)
 

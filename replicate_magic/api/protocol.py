@@ -265,6 +265,14 @@ def objects_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(body)
@@ -279,7 +287,8 @@ def _described(answer: Answer) -> str:
     if "html" in kind:
         return f"the answer is a web page (HTTP {answer.status}), not Replicate's API: {start}"
     if "json" in kind:
-        return f"the answer is JSON cut short or broken (HTTP {answer.status}): {start}"
+        what = "of an unknown shape" if _is_json(answer.body) else "cut short or broken"
+        return f"the answer is JSON {what} (HTTP {answer.status}): {start}"
     return f"the answer (HTTP {answer.status}, {kind}) is not JSON: {start or 'empty'}."
 
 

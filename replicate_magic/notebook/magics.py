@@ -174,7 +174,12 @@ class _Run:
 
         options = self._options
         hidden = options.quiet or ((is_line or options.output is not None) and not options.show)
-        return Look(answer=not hidden, status=not options.quiet, format=options.format or "auto")
+        return Look(
+            answer=not hidden,
+            status=not options.quiet,
+            returned=is_line,
+            format=options.format or "auto",
+        )
 
     def _keep(self, prediction: Prediction) -> None:
         self._magics.keep(prediction)

@@ -21,10 +21,18 @@ Place = Literal["auto", "browser", "headless", "terminal", "plain"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How much is shown, and how."""
+    """How much is shown, and how.
+
+    Attributes:
+        answer: whether the answer is drawn.
+        status: whether the status line is.
+        returned: whether the prediction is handed on, and may yet show itself.
+        format: how the answer is drawn.
+    """
 
     answer: bool = True
     status: bool = True
+    returned: bool = False
     format: Format = "auto"
 
 

@@ -48,7 +48,8 @@ class RichView:
     """
 
     def __init__(self, look: Look, *, live: bool) -> None:
-        self.wants_previews = look.answer and look.format in {"auto", "image"}
+        drawn = look.answer or look.returned
+        self.wants_previews = drawn and look.format in {"auto", "image"}
         self._look = look
         self._live = live
         self._handle: DisplayHandle | None = None

@@ -321,15 +321,13 @@ def test_two_candidates_are_listed_and_none_is_chosen(replicate):
     assert len(replicate.seen("create")) == 1
 
 
-@pytest.mark.parametrize(
-    "broken", [reset(), answer(503, "<html>Later</html>")], ids=["reset", "503"]
-)
-def test_a_create_that_left_no_trace_is_unclear_and_not_sent_again(replicate, broken):
-    replicate.fails("create", broken)
-    with pytest.raises(errors.CreateUnclear, match="No recent prediction") as caught:
-        run("acme/poet", prompt="x")
-    assert caught.value.candidates == ()
-    assert len(replicate.seen("create")) == 1
+def test_a_create_that_left_no_trace_is_unclear_and_not_sent_again(replicate, begin):
+    replicate.fails("create", reset(), answer(503, "<html>Later</html>"))
+    for running in [begin("acme/poet", prompt="x"), begin("acme/poet", prompt="y")]:
+        with pytest.raises(errors.CreateUnclear, match="No recent prediction") as caught:
+            _ = running.ended
+        assert caught.value.candidates == ()
+    assert len(replicate.seen("create")) == 2
     assert not replicate.predictions
 
 

@@ -216,6 +216,11 @@ def test_a_gateways_page_is_said_to_be_one(status):
     assert isinstance(error, errors.ServerError) is (status >= 500)
 
 
+def test_json_without_words_is_shown_as_it_is():
+    error = protocol.refusal(answer(429, {"code": 7}), subject="acme/poet")
+    assert 'JSON of an unknown shape (HTTP 429): {"code": 7}' in str(error)
+
+
 def test_terminal_commands_in_a_refusal_are_not_obeyed():
     error = protocol.refusal(answer(422, {"detail": "\x1b[2Jgone"}), subject="acme/poet")
     assert "\x1b" not in str(error)
@@ -249,7 +254,7 @@ def test_any_body_makes_a_refusal(status, body):
         (b'{"id": "a", "status": "star', "application/json", "cut short"),
         (b"<html>Sign in</html>", "text/html", "web page"),
         (b"", "text/plain", "empty"),
-        (b"[1, 2]", "application/json", "JSON"),
+        (b"[1, 2]", "application/json", "JSON of an unknown shape"),
         (b'{"results": []}', "application/json", "no prediction"),
         (b'{"id": 7, "status": "starting"}', "application/json", "no prediction"),
         (b'{"id": "", "status": "starting"}', "application/json", "no prediction"),

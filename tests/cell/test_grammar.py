@@ -152,9 +152,9 @@ def test_any_line_is_read_or_refused_as_a_cell_error(text):
 
 @pytest.mark.parametrize("text", ["{{" * 20_000, "k=" + "{{" * 20_000 + "}}" * 50, "k:=" * 20_000])
 def test_a_line_full_of_braces_takes_no_time(text):
-    began = time.perf_counter()
+    began = time.process_time()
     tokenize(text)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 # -- inputs -----------------------------------------------------------------------------------

@@ -161,14 +161,14 @@ def test_an_enormous_schema_is_read_and_refused_within_a_second():
     enum = {"type": "string", "enum": [f"voice_{n}" for n in range(5_000)]}
     openapi = cog.openapi({name: cog.ref("voice") for name in names}, voice=enum)
 
-    began = time.perf_counter()
+    began = time.process_time()
     schema = read_schema(openapi)
     with pytest.raises(InputError) as unknown:
         check({"inptu_1": 1}, schema, "a/b")
     with pytest.raises(InputError) as refused:
         check({"input_1": "voice"}, schema, "a/b")
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert "and 4,950 more" in str(unknown.value)
     assert "and 4,950 more" in str(refused.value)
     assert len(str(unknown.value)) + len(str(refused.value)) < 3_000

@@ -277,7 +277,7 @@ def test_any_literal_is_read_whatever_braces_and_quotes_it_holds(value):
     ids=range(10),
 )
 def test_text_full_of_braces_takes_no_time(text):
-    began = time.perf_counter()
+    began = time.process_time()
     found = list(expressions(text))
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert len(found) <= 1

@@ -214,6 +214,19 @@ def test_pictures_are_fetched_without_the_token_and_embedded(execute, replicate)
     assert not replicate.strangers_with_token()
 
 
+def test_the_bare_line_form_shows_the_picture(execute, replicate):
+    replicate.models["acme/painter"] = Model(
+        official=True, schema=openapi({"type": "string", "format": "uri"})
+    )
+    replicate.files["out.png"] = ("image/png", PNG)
+    replicate.tells(become("succeeded", output=f"{replicate.other_url}/files/out.png"))
+    [cell] = execute("%replicate run acme/painter a dot")
+    assert [set(bundle) - {"text/plain"} for bundle in cell.bundles] == [
+        {"text/html"},
+        {"image/png"},
+    ]
+
+
 def test_hostile_text_is_shown_and_does_nothing(execute, replicate):
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) \x1b[2J"
     replicate.tells(say(evil), log(evil), become("failed", error=evil))
