@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -38,6 +38,7 @@ class Loop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._calls: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="replicate_magic", daemon=True)
         self._thread.start()
 
@@ -63,14 +64,26 @@ class Loop:
             if not self._thread.is_alive():
                 self.loop.close()
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a call; on the loop's thread."""
+        task = self.loop.create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        return task
+
     async def _wind_down(self) -> None:
-        mine = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not mine]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Calls first: what works for them has to live while they clean up."""
+        await _cancelled(self._calls)
+        await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
         for closer in self._closing:
             await closer()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    ending = [task for task in tasks if task]
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 _STARTING = threading.Lock()  # `cache` alone would start a loop for each of several first callers
@@ -128,17 +141,17 @@ class Call(Generic[S, T]):
         self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
-        self._loop = the_loop().loop
+        self._loop = the_loop()
 
     def start(self) -> None:
         """Begin."""
-        self._loop.call_soon_threadsafe(self._begin)
+        self._loop.loop.call_soon_threadsafe(self._begin)
 
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread; its clean-up still runs."""
         self._cancelled = True
         with suppress(RuntimeError):  # the loop may be closed already
-            self._loop.call_soon_threadsafe(self._end)
+            self._loop.loop.call_soon_threadsafe(self._end)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the coroutine has ended; whether it has."""
@@ -172,7 +185,7 @@ class Call(Generic[S, T]):
         if self._cancelled:
             self._finish(None)
             return
-        self._task = self._loop.create_task(self._run())
+        self._task = self._loop.begin(self._run())
         self._task.add_done_callback(self._finish)
 
     def _end(self) -> None:

@@ -180,27 +180,3 @@ class PredictionTimeout(PredictionFailed):
 def short_traceback(name: str, message: str) -> str:
     """An error as notebooks and terminals show it: its name in red, then its message."""
     return f"\x1b[31m{name}\x1b[39m: {printable(message)}"
-
-
-def explain_interrupt(interrupt: KeyboardInterrupt, prediction: Prediction) -> None:
-    """Have an interrupt tell what became of the prediction, and carry it as `prediction`."""
-    message = _after_interrupt(prediction)
-    interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
-    interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
-        short_traceback("KeyboardInterrupt", message)
-    ]
-
-
-def _after_interrupt(prediction: Prediction) -> str:
-    name = f"{prediction.model} ({prediction.id})"
-    if not prediction.id:
-        return (
-            f"{prediction.model} had no id yet. If Replicate creates it all the same, it is "
-            "canceled as soon as its id is known."
-        )
-    if not prediction.final:
-        where = prediction.page or prediction.urls.get("get", "")
-        return f"{name} could not be canceled and may still be running: {where}"
-    if prediction.ok:
-        return f"{name} had already succeeded."
-    return f"{name} was {prediction.status}."

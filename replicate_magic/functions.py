@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.cell.grammar import duration
+from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
 from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, check, the_session
@@ -83,7 +83,11 @@ def _call(
     twice = sorted(set(given or ()) & set(inputs))
     if twice:
         raise InputError(f"{', '.join(twice)} is given twice. Nothing was sent.")
-    conditions = Conditions(timeout_s=_seconds(timeout), wait_s=wait, stream=stream)
+    conditions = Conditions(
+        timeout_s=_seconds(timeout),
+        wait_s=wait if wait is None else seconds_to_wait(wait),
+        stream=stream,
+    )
     return read_target(model), Draft(inputs={**(given or {}), **inputs}), conditions
 
 

@@ -1,10 +1,16 @@
-"""Owns making untrusted text safe to print; must not know where the text comes from.
+"""Owns text for people: making it safe to print, naming the nearest; must not know its origin.
 
 Model output, logs, error texts and names reach terminals and notebooks. A terminal obeys escape
 sequences, and bidirectional overrides reorder what a person reads.
 """
 
 from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PICTURES = {code: 0x2400 + code for code in range(32)}  # ESC is drawn as ␛ and obeyed by nobody
 _DELETED = dict.fromkeys(
@@ -31,3 +37,9 @@ def one_line(text: str, *, limit: int = 200) -> str:
     """The text on one line of at most `limit` characters, safe to print."""
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean …?` with the nearest of the known names, or an empty string."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {nearest[0]}?" if nearest else ""

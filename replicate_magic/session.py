@@ -6,21 +6,24 @@ to show the view's.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass, field, replace
-from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.create import Conduct
 from replicate_magic.api.files import previews
 from replicate_magic.api.models import Described, describe
-from replicate_magic.api.predict import Conduct, predict
+from replicate_magic.api.predict import predict
 from replicate_magic.cell.plan import plan
 from replicate_magic.cell.schema import read_schema
-from replicate_magic.prediction import Created, Prediction, fold, why_not
+from replicate_magic.failure import explain_interrupt, why_not
+from replicate_magic.prediction import Created, Prediction, Retry, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,10 +114,11 @@ class Session:
     """What lives as long as the process: connections, schemas, the embedded engine."""
 
     def __init__(self) -> None:
-        self._http: Pool | None = None
+        self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
         self._clients: dict[Endpoint, Client] = {}
         self._described: dict[tuple[str, str], tuple[float, Described]] = {}
         self._engine: Engine | None = None
+        self._starting = Lock()  # one engine, whoever asks first
         self._ids: set[str] = set()
 
     # -- for callers -----------------------------------------------------------------------------
@@ -139,7 +143,7 @@ class Session:
         except KeyboardInterrupt as interrupt:
             view.close(call.latest)
             if call.latest:
-                errors.explain_interrupt(interrupt, call.latest)
+                explain_interrupt(interrupt, call.latest)
             raise
         except BaseException:
             view.close(None)
@@ -159,9 +163,22 @@ class Session:
 
     def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
         """The exact request that would be sent, checked against the schema if it can be had."""
-        call: bridge.Call[None, DryRun] = bridge.Call(
-            lambda _: self._plan_only(target, draft, conditions)
-        )
+        described, doubt, base = Described(), "", self.configured().base
+        try:
+            job = Job(self.endpoint(target), target, draft, conditions)
+            base = job.endpoint.base
+            described = self._described_now(job)
+        except errors.ReplicateMagicError as error:
+            doubt = str(error)
+        request = plan(target, draft, read_schema(described.openapi), _read_bytes)
+        create = _create(request, described, conditions)
+        return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
+
+    def _described_now(self, job: Job) -> Described:
+        async def look() -> Described:
+            return await self._describe(await self._client(job.endpoint), job, lambda _: None)
+
+        call: bridge.Call[None, Described] = bridge.Call(lambda _: look())
         with bridge.entered(call):
             for _ in call.snapshots():
                 pass
@@ -199,23 +216,20 @@ class Session:
     def _engine_endpoint(self) -> Endpoint:
         from replicate_magic import local
 
-        if self._engine is None or not self._engine.alive:
-            try:
-                self._engine = local.serve()
-            except local.EngineError as error:
-                raise errors.EngineUnavailable(str(error)) from error
-        return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+        with self._starting:
+            if self._engine is None or not self._engine.alive:
+                try:
+                    self._engine = local.serve()
+                except local.EngineError as error:
+                    raise errors.EngineUnavailable(str(error)) from error
+            return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
 
     # -- on the loop -----------------------------------------------------------------------------
 
     async def _perform(
         self, job: Job, publish: Callable[[Prediction], None], *, previewed: bool
     ) -> Ended:
-        client = await self._client(job.endpoint)
-        described = await self._describe(client, job.target)
-        request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
-        latest = Prediction(model=_model_name(job.target), shape=request.schema.shape)
-        publish(latest)
+        latest = Prediction(model=_model_name(job.target))
 
         def emit(event: Event) -> None:
             nonlocal latest
@@ -224,31 +238,25 @@ class Session:
                 self._ids.add(latest.id)
             publish(latest)
 
+        client = await self._client(job.endpoint)
+        try:
+            async with asyncio.timeout_at(job.conditions.deadline_s):
+                described = await self._describe(client, job, emit)
+        except TimeoutError:
+            return Ended(latest, timed_out=True)
+        request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
+        latest = replace(latest, shape=request.schema.shape)
+        publish(latest)
         try:
             create = _create(request, described, job.conditions)
             in_time = await predict(client, create, self._conduct(described, job.conditions), emit)
         except errors.InvalidInput:
-            self._described.pop(
-                (client.base, str(job.target)), None
-            )  # its schema may be a stale one
+            self._described.pop((client.base, str(job.target)), None)  # it may be a stale schema
             raise
         if latest.ok and previewed and latest.files:
             latest = replace(latest, downloaded=await previews(client, latest.files))
             publish(latest)
         return Ended(latest, timed_out=not in_time)
-
-    async def _plan_only(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
-        described, doubt = Described(), ""
-        base = self.configured().base
-        try:
-            endpoint = self.endpoint(target)
-            base = endpoint.base
-            described = await self._describe(await self._client(endpoint), target)
-        except errors.ReplicateMagicError as error:
-            doubt = str(error)
-        request = plan(target, draft, read_schema(described.openapi), _read_bytes)
-        create = _create(request, described, conditions)
-        return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
 
     def _conduct(self, described: Described, conditions: Conditions) -> Conduct:
         return Conduct(
@@ -261,20 +269,27 @@ class Session:
         )
 
     async def _client(self, endpoint: Endpoint) -> Client:
-        if self._http is None or self._http.is_closed:
-            self._http = open_http()
+        here = asyncio.get_running_loop()
+        if self._pool is None or self._pool[0] is not here:  # closed, or left behind by a fork
+            self._pool = (here, open_http())
             self._clients.clear()
-            bridge.the_loop().at_close(self._http.aclose)
+            bridge.the_loop().at_close(self._pool[1].aclose)
         if endpoint not in self._clients:
-            self._clients[endpoint] = Client(self._http, base=endpoint.base, token=endpoint.token)
+            pool = self._pool[1]
+            self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
         return self._clients[endpoint]
 
-    async def _describe(self, client: Client, target: Target) -> Described:
-        key = (client.base, str(target))
+    async def _describe(self, client: Client, job: Job, emit: Callable[[Event], None]) -> Described:
+        key = (client.base, str(job.target))
         found = self._described.get(key)
         if found and time.monotonic() - found[0] < _SCHEMA_FOR_S:
             return found[1]
-        described = await describe(client, target)
+
+        def tell(reason: str, delay_s: float) -> None:
+            at_s = time.monotonic() - job.conditions.began_s
+            emit(Retry(reason=reason, delay_s=delay_s, at_s=at_s))
+
+        described = await describe(client, job.target, tell)
         self._described[key] = (time.monotonic(), described)
         return described
 
@@ -317,15 +332,15 @@ def check(ended: Ended) -> Prediction:
     return prediction
 
 
-@cache
+_SESSION = Session()  # holds nothing before its first use
+
+
 def the_session() -> Session:
     """The process's session."""
-    return Session()
+    return _SESSION
 
 
 def close() -> None:
     """End what this package has running: predictions, connections, the loop, the engine."""
     bridge.close()
-    if the_session.cache_info().currsize:
-        the_session().close()
-        the_session.cache_clear()
+    the_session().close()

@@ -390,7 +390,6 @@ def test_a_forked_child_has_a_loop_of_its_own():
 
 
 @posix_only
-@pytest.mark.xfail(reason="session keeps the parent's connections, which are bound to its loop")
 def test_a_forked_child_can_run_a_prediction():
     with Replicate() as server:
         ended = python(FORKING_RUN, REPLICATE_BASE_URL=server.url, REPLICATE_API_TOKEN=server.token)

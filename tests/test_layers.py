@@ -100,13 +100,14 @@ LAYERS = (
     ("plain",),
     ("errors",),
     ("prediction",),
+    ("failure",),
     ("cell",),
     ("api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
     ("session",),
     ("functions", "notebook"),
 )
-PURE = ("plain", "errors", "prediction", "cell", "api.protocol", "api.sse")
+PURE = ("plain", "errors", "prediction", "failure", "cell", "api.protocol", "api.sse")
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
     "replicate_magic.runs.jq",
@@ -244,7 +245,7 @@ def test_the_jq_worker_imports_nothing_from_the_rest():
         ({"anywidget", "ipywidgets"}, ["views"]),
         ({"markdown_it", "nh3"}, ["views.html"]),
         ({"starlette", "uvicorn", "xllamacpp", "multipart"}, ["local"]),
-        ({"threading", "_thread"}, ["bridge", "runs.jq", "local"]),
+        ({"threading", "_thread"}, ["bridge", "session", "runs.jq", "local"]),
         ({"subprocess", "multiprocessing"}, ["runs.jq", "local"]),
         ({"requests", "urllib3", "aiohttp", "replicate"}, []),
     ],

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from replicate_magic.failure import why_not
 from replicate_magic.prediction import (
     FINAL,
     Chunks,
@@ -21,7 +22,6 @@ from replicate_magic.prediction import (
     Update,
     fold,
     is_final,
-    why_not,
 )
 from replicate_magic.runs import jq
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import errors
 from replicate_magic.api import protocol
-from replicate_magic.cell.grammar import did_you_mean
+from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from replicate_magic.api.client import Client
     from replicate_magic.api.protocol import APIRequest
     from replicate_magic.cell.plan import Target
+
+_MOST_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,27 +37,52 @@ class Described:
     official: bool | None = None
 
 
-async def describe(client: Client, target: Target) -> Described:
+async def describe(client: Client, target: Target, tell: Callable[[str, float], None]) -> Described:
     """Ask the API what a target is.
+
+    Args:
+        client: the API.
+        target: what is to run.
+        tell: called with the reason and the seconds before something is asked again.
 
     Raises:
         NotFound: there is no such model or deployment.
         APIError, ConnectionFailed, UnexpectedAnswer: as their docstrings say.
     """
+    question = _Question(client, target, tell)
     match target.kind:
         case "version":
-            return await _described_version(client, target)
+            return await _described_version(question, target)
         case "deployment":
-            return await _described_deployment(client, target)
-    return await _described_model(client, target)
+            return await _described_deployment(question, target)
+    return await _described_model(question, target)
 
 
-async def _described_model(client: Client, target: Target) -> Described:
+class _Question(NamedTuple):
+    """Who is asked, about what, and who is told of a delay."""
+
+    client: Client
+    target: Target
+    tell: Callable[[str, float], None]
+
+    async def get(self, request: APIRequest) -> dict[str, Any]:
+        subject = str(self.target)
+        for attempt in range(1, _MOST_TRIES):
+            try:
+                return protocol.read_object(await self.client.send(request), subject=subject)
+            except (errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError) as error:
+                delay_s = protocol.backoff_s(attempt)
+                self.tell(one_line(str(error)), delay_s)
+                await asyncio.sleep(delay_s)
+        return protocol.read_object(await self.client.send(request), subject=subject)
+
+
+async def _described_model(question: _Question, target: Target) -> Described:
     try:
-        raw = await _get(client, protocol.model_request(target), str(target))
+        raw = await question.get(protocol.model_request(target))
     except errors.NotFound as error:
         if target.is_local:
-            raise await _no_such_local_model(client, target) from error
+            raise await _no_such_local_model(question, target) from error
         raise
     latest = protocol.object_in(raw, "latest_version")
     official = raw.get("is_official")
@@ -70,18 +100,18 @@ async def _described_model(client: Client, target: Target) -> Described:
     )
 
 
-async def _described_version(client: Client, target: Target) -> Described:
+async def _described_version(question: _Question, target: Target) -> Described:
     """Not every version that runs can be looked up; the create has the last word."""
     version = target.version or ""
     try:
-        raw = await _get(client, protocol.version_request(target, version), str(target))
+        raw = await question.get(protocol.version_request(target, version))
     except errors.NotFound:
         return Described(version=version)
     return Described(openapi=raw.get("openapi_schema"), version=version)
 
 
-async def _described_deployment(client: Client, target: Target) -> Described:
-    raw = await _get(client, protocol.deployment_request(target), str(target))
+async def _described_deployment(question: _Question, target: Target) -> Described:
+    raw = await question.get(protocol.deployment_request(target))
     release = protocol.object_in(raw, "current_release")
     model, version = release.get("model"), release.get("version")
     owner, _, name = str(model).partition("/")
@@ -89,22 +119,18 @@ async def _described_deployment(client: Client, target: Target) -> Described:
         return Described()
     runs = replace(target, owner=owner, name=name)
     try:
-        found = await _get(client, protocol.version_request(runs, version), str(target))
+        found = await question.get(protocol.version_request(runs, version))
     except (errors.NotFound, errors.Unauthorized):
         return Described()  # a deployment may run a model whose schema its user cannot see
     return Described(openapi=found.get("openapi_schema"))
 
 
-async def _no_such_local_model(client: Client, target: Target) -> errors.NotFound:
-    listing = await _get(client, protocol.models_request(), str(target))
-    models = [item for item in listing.get("results") or [] if isinstance(item, dict)]
+async def _no_such_local_model(question: _Question, target: Target) -> errors.NotFound:
+    listing = await question.get(protocol.models_request())
+    models = protocol.objects_in(listing, "results")
     names = [f"{model.get('owner')}/{model.get('name')}" for model in models]
     return errors.NotFound(
         f"There is no {target}.{did_you_mean(str(target), names)} The engine on this machine has "
         f"{', '.join(names)}.",
         status=404,
     )
-
-
-async def _get(client: Client, request: APIRequest, subject: str) -> dict[str, Any]:
-    return protocol.read_object(await client.send(request), subject=subject)

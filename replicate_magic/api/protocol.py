@@ -210,14 +210,8 @@ def read_object(answer: Answer, *, subject: str) -> dict[str, Any]:
         APIError: Replicate refused.
         UnexpectedAnswer: it is not an answer of Replicate's API.
     """
-    if answer.status >= 400:
+    if answer.status >= 300:
         raise refusal(answer, subject=subject)
-    if 300 <= answer.status < 400:
-        where = one_line(answer.headers.get("location", "nowhere"))
-        raise errors.UnexpectedAnswer(
-            f"{subject}: the API answered with a redirect to {where}, which is not followed, so "
-            "that the token goes nowhere else. Is REPLICATE_BASE_URL right?"
-        )
     found = _json_object(answer.body)
     if found is None:
         raise errors.UnexpectedAnswer(
@@ -311,8 +305,14 @@ _ADVICE: dict[int, str] = {
 }
 
 
-def refusal(answer: Answer, *, subject: str) -> errors.APIError:
-    """The error for an answer of 400 and above, in Replicate's own words."""
+def refusal(answer: Answer, *, subject: str) -> errors.ReplicateMagicError:
+    """The error for an answer of 300 and above: Replicate's own words, or a redirect."""
+    if answer.status < 400:
+        where = one_line(answer.headers.get("location", "nowhere"))
+        return errors.UnexpectedAnswer(
+            f"{subject}: the API answered with a redirect to {where}, which is not followed, so "
+            "that the token goes nowhere else. Is REPLICATE_BASE_URL right?"
+        )
     problem = _json_object(answer.body) or {}
     detail = problem.get("detail")
     words = _own_words(problem)

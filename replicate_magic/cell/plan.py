@@ -61,7 +61,7 @@ def read_target(text: str) -> Target:
     Raises:
         CellError: it is none.
     """
-    match = _MODEL.fullmatch(text)
+    match = _MODEL.fullmatch(text.removeprefix("https://replicate.com/"))
     if match and not (match["deployment"] and match["version"]):
         kind: Literal["model", "version", "deployment"] = (
             "deployment" if match["deployment"] else "version" if match["version"] else "model"

@@ -11,9 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.cell.grammar import did_you_mean
 from replicate_magic.errors import InputError
-from replicate_magic.plain import one_line
+from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

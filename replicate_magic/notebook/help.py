@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replicate_magic.cell.grammar import OPTIONS, Option
+from replicate_magic.cell.options import OPTIONS, Option
 
 _HEAD = """\
 %%replicate MODEL [key=value …] [options]     the cell's body is the prompt

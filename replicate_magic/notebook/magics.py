@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,18 +20,21 @@ from IPython.core.magic import (
 )
 from traitlets import Enum, Unicode
 
-from replicate_magic.cell.grammar import did_you_mean, duration, parse_line
+from replicate_magic.cell.grammar import parse_line
+from replicate_magic.cell.options import duration
 from replicate_magic.cell.plan import read_cell, read_target
 from replicate_magic.errors import CellError
 from replicate_magic.notebook.help import help_text
+from replicate_magic.plain import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from replicate_magic.cell.grammar import Line, Options
-    from replicate_magic.cell.plan import Target
+    from replicate_magic.cell.grammar import Line
+    from replicate_magic.cell.options import Options
+    from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.prediction import Prediction
     from replicate_magic.session import Conditions
 
@@ -132,7 +136,7 @@ class _Run:
         if target is None:
             print(help_text())  # noqa: T201  (it is what was asked for)
             return None
-        draft = read_cell(self._line, self._prompt(body), self._evaluate)
+        draft = self._draft(body)
         conditions = self._conditions()
         if self._options.dry_run:
             self._print_dry_run(target, draft, conditions)
@@ -177,6 +181,7 @@ class _Run:
         return Look(
             answer=not hidden,
             status=not options.quiet,
+            growing=options.jq is None,
             returned=is_line,
             format=options.format or "auto",
         )
@@ -190,17 +195,14 @@ class _Run:
         if self._options.output:
             self._magics.shell.push({self._options.output: value})
 
-    def _prompt(self, body: str | None) -> str | None:
+    def _draft(self, body: str | None) -> Draft:
         path = self._options.file
         if path is None:
-            return body
+            return read_cell(self._line, body, self._evaluate)
         if body and body.strip():
             raise CellError(f"The prompt is given twice: as the body and with --file {path}.")
-        try:
-            return Path(path).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise CellError(f"--file {path}: {reason}. Nothing was sent.") from error
+        draft = read_cell(self._line, None, self._evaluate)
+        return replace(draft, prompt=_text_of(path))
 
     def _conditions(self) -> Conditions:
         from replicate_magic.session import Conditions
@@ -222,6 +224,15 @@ class _Run:
 
         dry_run = session.the_session().dry_run(target, draft, conditions)
         print(dry_run_text(dry_run))  # noqa: T201  (it is what was asked for)
+
+
+def _text_of(path: str) -> str:
+    """A file is data: no expression in it is evaluated."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise CellError(f"--file {path}: {reason}. Nothing was sent.") from error
 
 
 def _no_command(command: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from replicate_magic.cell.grammar import Format
+    from replicate_magic.cell.options import Format
     from replicate_magic.prediction import Prediction
 
 Place = Literal["auto", "browser", "headless", "terminal", "plain"]
@@ -26,12 +26,14 @@ class Look:
     Attributes:
         answer: whether the answer is drawn.
         status: whether the status line is.
+        growing: whether the answer is drawn while it grows, and not only at the end.
         returned: whether the prediction is handed on, and may yet show itself.
         format: how the answer is drawn.
     """
 
     answer: bool = True
     status: bool = True
+    growing: bool = True
     returned: bool = False
     format: Format = "auto"
 

@@ -10,7 +10,7 @@ from replicate_magic.plain import one_line, printable
 from replicate_magic.views.status import size
 
 if TYPE_CHECKING:
-    from replicate_magic.cell.grammar import Format
+    from replicate_magic.cell.options import Format
     from replicate_magic.prediction import OutputFile, Prediction
     from replicate_magic.views import Answer
 

@@ -72,8 +72,9 @@ class RichView:
 
     def _show(self, bundle: Bundle) -> None:
         if self._handle is None:
-            self._handle = DisplayHandle()
-            display(bundle, raw=True, display_id=self._handle.display_id)
+            handle = DisplayHandle()
+            display(bundle, raw=True, display_id=handle.display_id)
+            self._handle = handle  # not before: an interrupt may come in between
         else:
             self._handle.update(bundle, raw=True)
 
@@ -121,9 +122,9 @@ def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
 
 
 def _growing_bundle(prediction: Prediction, look: Look) -> Bundle:
-    text = _tail(prediction) if look.answer else ""
+    text = _tail(prediction) if look.answer and look.growing else ""
     line = status_line(prediction) if look.status else ""
-    body = f'<div style="{_WRAPPED}">{html.escape(text)}</div>' if text else ""
+    body = _pre(text, font="var(--jp-content-font-family, inherit)") if text else ""
     return _bundle(text, body, line, prediction)
 
 
@@ -155,8 +156,10 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
     return _pre(body.text)
 
 
-def _pre(text: str) -> str:
-    return f'<pre style="{_WRAPPED}">{html.escape(text)}</pre>'
+def _pre(text: str, font: str = "") -> str:
+    """Text as it stands; front ends leave formulas in a `<pre>` alone."""
+    style = f"{_WRAPPED}; font-family: {font}" if font else _WRAPPED
+    return f'<pre style="{style}">{html.escape(text)}</pre>'
 
 
 def _picture(file: OutputFile) -> Bundle | None:

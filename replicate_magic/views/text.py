@@ -30,7 +30,8 @@ class TextView:
     def __init__(self, out: TextIO, look: Look, *, live: bool) -> None:
         self._out = out
         self._look = look
-        self._streams = live and look.answer and look.format in {"auto", "text", "markdown"}
+        drawn = look.answer and look.growing and look.format in {"auto", "text", "markdown"}
+        self._streams = live and drawn
         self._printed = 0  # chunks
         self._text: list[str] = []
         self._held = ""  # a CR, until it is known whether it begins a CRLF

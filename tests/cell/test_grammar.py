@@ -10,17 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from replicate_magic.cell.grammar import (
-    FORMATS,
-    OPTIONS,
-    Given,
-    did_you_mean,
-    duration,
-    parse_line,
-    split_header,
-    tokenize,
-)
+from replicate_magic.cell.grammar import Given, parse_line, split_header, tokenize
+from replicate_magic.cell.options import FORMATS, OPTIONS, duration
 from replicate_magic.errors import CellError
+from replicate_magic.plain import did_you_mean
 
 
 def words_of(text):

@@ -250,11 +250,11 @@ def test_the_token_is_in_nothing_that_is_saved(execute, replicate):
     assert replicate.token not in json.dumps([cell.raw for cell in cells])
 
 
-def test_the_prompt_can_come_from_a_file(execute, replicate, tmp_path):
+def test_the_prompt_can_come_from_a_file_as_it_stands(execute, replicate, tmp_path):
     path = tmp_path / "prompt.txt"
     path.write_text("From a file: {{1 + 1}}\n")
     execute(f"%replicate run acme/poet --file {path}")
-    assert replicate.seen("create")[0].json["input"] == {"prompt": "From a file: 2"}
+    assert replicate.seen("create")[0].json["input"] == {"prompt": "From a file: {{1 + 1}}"}
 
 
 def test_the_configured_model_and_timeout_stand_in_for_what_is_not_written(execute, replicate):
@@ -281,7 +281,7 @@ def test_the_argument_wins_over_the_header_and_the_configuration(execute, replic
 
 
 def test_help_lists_every_option_and_sends_nothing(execute, replicate):
-    from replicate_magic.cell.grammar import OPTIONS
+    from replicate_magic.cell.options import OPTIONS
 
     cell, line, command = execute(
         "%%replicate acme/poet -h\nhi", "%replicate run -h", "%replicate help"

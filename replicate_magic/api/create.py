@@ -1,0 +1,192 @@
+"""Owns creating a prediction once; must not follow it.
+
+The POST is sent again only after a 429, or where no connection was made. When it broke off after it
+may have been accepted, the prediction is looked up: one match is adopted, none or several are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic import errors
+from replicate_magic.api import protocol
+from replicate_magic.prediction import Created, Event, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from replicate_magic.api.client import Client
+    from replicate_magic.api.protocol import Answer, Create
+
+_MOST_CONNECT_TRIES = 4
+_LOOK_UPS_AFTER_S = (0.0, 1.0, 2.0)
+_MOST_PAGES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How a prediction is to be run.
+
+    Attributes:
+        began_s: when the call began, by the loop's clock; events count from here.
+        deadline_s: when to cancel, by the loop's clock.
+        stream: whether to read the stream, where there is one.
+        fallback_version: for a model that may be no official one, the version to name if its own
+            route answers 404.
+        official: whether the model is an official one, where it is known.
+        is_known: whether an id belongs to another prediction of ours.
+    """
+
+    began_s: float
+    deadline_s: float
+    stream: bool = True
+    fallback_version: str | None = None
+    official: bool | None = None
+    is_known: Callable[[str], bool] = lambda _: False
+
+
+class Creation:
+    """A prediction on its way to an id."""
+
+    def __init__(
+        self, client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+    ) -> None:
+        self._client = client
+        self._create = create
+        self._conduct = conduct
+        self._emit = emit
+        self._subject = str(create.target)
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+
+    @property
+    def _at_s(self) -> float:
+        return self._loop.time() - self._conduct.began_s
+
+    def stop(self) -> None:
+        """Send nothing more; a request that is under way is still heard out."""
+        self._stopping.set()
+
+    async def obtain(self) -> dict[str, Any]:
+        """Create it; the API's JSON.
+
+        Raises:
+            APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
+            asyncio.CancelledError: it was stopped before anything was sent.
+        """
+        connects = 0
+        while True:
+            if self._stopping.is_set() or self._loop.time() >= self._conduct.deadline_s:
+                raise asyncio.CancelledError  # looking up the model may have taken all the time
+            since = self._client.server_time() - protocol.LOOK_BACK
+            try:
+                answer = await self._client.send(protocol.create_request(self._create))
+            except errors.ConnectionFailed as error:
+                connects += 1
+                if connects >= _MOST_CONNECT_TRIES:
+                    raise
+                await self._pause(str(error), protocol.backoff_s(connects))
+                continue
+            except errors.ConnectionLost as error:
+                return self._created(await self._look_up(error, since))
+            if answer.status == 429:
+                await self._wait_for_rate(answer)
+            elif answer.status == 404 and self._use_fallback():
+                continue
+            elif 300 <= answer.status < 500:
+                raise protocol.refusal(answer, subject=self._subject)
+            else:
+                return self._created(await self._read_or_look_up(answer, since))
+
+    def _created(self, raw: dict[str, Any]) -> dict[str, Any]:
+        self._emit(Created(raw=raw, at_s=self._at_s))
+        return raw
+
+    def _use_fallback(self) -> bool:
+        """A community model has no route of its own; a 404 has created nothing."""
+        version = self._conduct.fallback_version
+        if version is None or self._create.version is not None:
+            return False
+        self._create = replace(self._create, version=version)
+        return True
+
+    async def _wait_for_rate(self, answer: Answer) -> None:
+        delay_s = protocol.retry_after_s(answer, self._client.server_time())
+        if self._loop.time() + delay_s > self._conduct.deadline_s:
+            raise protocol.refusal(answer, subject=self._subject)
+        await self._pause("rate limited", delay_s)
+
+    async def _pause(self, reason: str, delay_s: float) -> None:
+        """Wait, told as an event; being stopped ends the wait and the run."""
+        self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise asyncio.CancelledError
+
+    async def _read_or_look_up(self, answer: Answer, since: datetime) -> dict[str, Any]:
+        """A fault of the server's, or a broken answer, may stand behind a created prediction."""
+        try:
+            if answer.status >= 500:
+                raise protocol.refusal(answer, subject=self._subject)
+            return protocol.read_prediction(answer, subject=self._subject)
+        except (errors.ServerError, errors.UnexpectedAnswer) as error:
+            return await self._look_up(error, since)
+
+    async def _look_up(self, cause: Exception, since: datetime) -> dict[str, Any]:
+        """Find the one prediction that the broken request may have created."""
+        found: list[dict[str, Any]] = []
+        trouble = ""
+        for delay_s in _LOOK_UPS_AFTER_S:
+            if delay_s:
+                self._emit(Retry(reason="looking for it", delay_s=delay_s, at_s=self._at_s))
+                await asyncio.sleep(delay_s)
+            try:
+                found, trouble = await self._candidates(since), ""
+            except errors.ReplicateMagicError as error:
+                trouble = str(error)  # what broke the create often breaks the next request too
+            if found:
+                break
+        if len(found) == 1:
+            return found[0]
+        raise errors.CreateUnclear(
+            _unclear(self._subject, cause, found, trouble), candidates=found
+        ) from cause
+
+    async def _candidates(self, since: datetime) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        request = protocol.recent_request(since)
+        for _ in range(_MOST_PAGES):
+            answer = await self._client.send(request)
+            page = protocol.read_object(answer, subject="the account's recent predictions")
+            results = protocol.objects_in(page, "results")
+            found += [raw for raw in results if self._could_be(raw)]
+            url = protocol.next_page(page, self._client.base)
+            if url is None:
+                break
+            request = replace(request, path=url)
+        return found
+
+    def _could_be(self, raw: dict[str, Any]) -> bool:
+        known = self._conduct.is_known(str(raw.get("id")))
+        return not known and protocol.could_be(raw, self._create, official=self._conduct.official)
+
+
+def _unclear(subject: str, cause: Exception, found: list[dict[str, Any]], trouble: str) -> str:
+    if trouble:
+        listed = f"Looking for it failed as well: {trouble}"
+    elif found:
+        lines = [f"{raw.get('id')}  {(raw.get('urls') or {}).get('web', '')}" for raw in found]
+        listed = "Several recent predictions have the same input:\n  " + "\n  ".join(lines)
+    else:
+        listed = "No recent prediction of this account has this input."
+    return (
+        f"{subject}: it is not clear whether the prediction was created. {cause} {listed}\n"
+        "It was not sent again, since that could be paid twice. Look at "
+        "https://replicate.com/predictions before you run it again."
+    )

@@ -1,0 +1,216 @@
+"""Owns the options: one table is the parser, the help text and the error messages.
+
+It must not know what an option does.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from replicate_magic.errors import CellError
+from replicate_magic.plain import did_you_mean, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Format = Literal["auto", "markdown", "text", "json", "html", "image"]
+FORMATS: tuple[Format, ...] = ("auto", "markdown", "text", "json", "html", "image")
+
+Kind = Literal["flag", "text", "variable", "format", "duration", "wait", "later"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of the cell and of `%replicate run`.
+
+    Attributes:
+        name: the long name, without its dashes.
+        short: the one-letter name, or an empty string.
+        kind: what its value is; `later` is an option this version knows and does not have.
+        value: how help shows the value.
+        help: one line for people.
+    """
+
+    name: str
+    short: str = ""
+    kind: Kind
+    value: str = ""
+    help: str
+
+    @property
+    def dest(self) -> str:
+        """The name as a Python identifier."""
+        return self.name.replace("-", "_")
+
+
+OPTIONS = (
+    Option(
+        name="output", short="o", kind="variable", value="VAR",
+        help="keep the Prediction in VAR and hide the answer; the status line stays",
+    ),
+    Option(name="show", kind="flag", help="with -o: show the answer all the same"),
+    Option(name="quiet", short="q", kind="flag", help="show nothing at all; errors still raise"),
+    Option(
+        name="format", short="f", kind="format", value="|".join(FORMATS),
+        help="how the answer is drawn",
+    ),
+    Option(
+        name="jq", kind="text", value="EXPR",
+        help="show (and keep in VAR) what this jq program makes of the prediction's JSON",
+    ),
+    Option(
+        name="wait", kind="wait", value="[=N]",
+        help="ask Replicate to answer only when done, for up to N (60) seconds",
+    ),
+    Option(name="no-stream", kind="flag", help="poll for the answer instead of streaming it"),
+    Option(
+        name="timeout", kind="duration", value="DURATION",
+        help="cancel when this much time is over: 30, 90s, 5m, 1h30m (default 1h)",
+    ),
+    Option(name="dry-run", kind="flag", help="show the exact request and send nothing"),
+    Option(name="raw", kind="flag", help="take the body as it is: no {{…}}, no header block"),
+    Option(
+        name="prompt-key", kind="text", value="NAME",
+        help="the input that the body goes to (default: as the model's schema says)",
+    ),
+    Option(name="input-from", kind="variable", value="VAR", help="more inputs from a dict"),
+    Option(name="file", kind="text", value="PATH", help="read the prompt from a text file"),
+    Option(name="help", short="h", kind="flag", help="show this help"),
+    Option(name="bg", kind="later", help="run in the background"),
+    Option(name="save", kind="later", value="DIR", help="save output files in DIR"),
+    Option(name="no-save", kind="later", help="save no output files"),
+    Option(name="no-log", kind="later", help="keep this run out of the history"),
+    Option(name="tag", kind="later", value="TEXT", help="a word to find this run by"),
+    Option(name="cached", kind="later", help="answer from history where inputs are the same"),
+    Option(name="grid", kind="later", help="run every combination of values"),
+    Option(name="rows", kind="later", value="DF", help="run once for each row of a DataFrame"),
+    Option(name="repeat", kind="later", value="N", help="run N times"),
+    Option(name="concurrency", kind="later", value="N", help="how many run at a time"),
+)  # fmt: skip
+
+_BY_NAME = {option.name: option for option in OPTIONS}
+_BY_SHORT = {option.short: option for option in OPTIONS if option.short}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options as they were given; `None` is not given."""
+
+    output: str | None = None
+    show: bool = False
+    quiet: bool = False
+    format: Format | None = None
+    jq: str | None = None
+    wait: int | None = None
+    no_stream: bool = False
+    timeout: float | None = None
+    dry_run: bool = False
+    raw: bool = False
+    prompt_key: str | None = None
+    input_from: str | None = None
+    file: str | None = None
+    help: bool = False
+
+
+def take_option(text: str, rest: Iterator[str], options: dict[str, Any]) -> None:
+    """Read an option into `options`, with its value from the words behind it where it has one.
+
+    Raises:
+        CellError: it is unknown, given twice, not part of this version, or its value is none.
+    """
+    option, value = _find_option(text)
+    if option.kind == "later":
+        raise CellError(
+            f"--{option.name} ({option.help}) is not part of this version of replicate_magic."
+        )
+    if option.dest in options:
+        raise CellError(f"--{option.name} is given twice.")
+    if option.kind not in {"flag", "wait"} and value is None:
+        value = _next_value(option, rest)
+    options[option.dest] = _option_value(option, value)
+
+
+def _find_option(text: str) -> tuple[Option, str | None]:
+    if not text.startswith("--"):
+        option = _BY_SHORT.get(text[1])
+        if option is None or (option.kind == "flag" and len(text) > 2):
+            raise CellError(_unknown(text.split("=", maxsplit=1)[0]))
+        return option, text[2:].removeprefix("=") or None
+    name, sign, value = text[2:].partition("=")
+    option = _BY_NAME.get(name.replace("_", "-"))
+    if option is None:
+        raise CellError(_unknown(f"--{name}"))
+    return option, value if sign else None
+
+
+def _unknown(name: str) -> str:
+    known = [f"--{option.name}" for option in OPTIONS]
+    return f"There is no option {name}.{did_you_mean(name, known)} %replicate run -h lists them."
+
+
+def _next_value(option: Option, rest: Iterator[str]) -> str:
+    for word in rest:
+        return word
+    raise CellError(f"--{option.name} needs a value: --{option.name} {option.value}")
+
+
+def _option_value(option: Option, value: str | None) -> Any:
+    match option.kind:
+        case "flag":
+            if value is not None:
+                raise CellError(f"--{option.name} takes no value.")
+            return True
+        case "wait":
+            return seconds_to_wait(value if value is not None else 60)
+        case "duration":
+            return duration(value or "")
+        case "variable" if not _is_name(value or ""):
+            shown = one_line(value or "", limit=60)
+            raise CellError(f"--{option.name} {shown}: that is not a variable's name.")
+        case "format" if value not in FORMATS:
+            raise CellError(
+                f"--format {one_line(value or '', limit=60)}: there is {', '.join(FORMATS)}."
+                f"{did_you_mean(value or '', FORMATS)}"
+            )
+    return value
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def seconds_to_wait(value: float | str) -> int:
+    """How long Replicate is to hold its first answer back, in whole seconds.
+
+    Raises:
+        CellError: it is none of 1 to 60, the API's own bounds.
+    """
+    written = str(value)
+    seconds = int(written) if re.fullmatch(r"[0-9]{1,3}", written) else 0
+    if not 1 <= seconds <= 60:
+        raise CellError(f"wait={one_line(written, limit=60)}: Replicate waits 1 to 60 seconds.")
+    return seconds
+
+
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
+
+
+def duration(text: str) -> float:
+    """Seconds of `30`, `90s`, `5m`, `1h30m45s`.
+
+    Raises:
+        CellError: it is no duration, or not positive.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    seconds = 0.0
+    if match and text.strip():
+        hours, minutes, rest = (float(match[unit] or 0) for unit in "hms")
+        seconds = hours * 3600 + minutes * 60 + rest
+    if not 0 < seconds < math.inf:
+        shown = one_line(text, limit=60) or "nothing"
+        raise CellError(f"{shown} is not a duration: write 30, 90s, 5m or 1h30m.")
+    return seconds

@@ -1,0 +1,94 @@
+"""Owns what to tell of a prediction that did not end well: what happened, where, what to try.
+
+It must not raise or show anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicate_magic.errors import short_traceback
+from replicate_magic.plain import one_line
+
+if TYPE_CHECKING:
+    from replicate_magic.prediction import Prediction
+
+_LOG_LINES = 5
+_WITHOUT_ID = "If it is created all the same, it is canceled as soon as its id is known."
+
+_ADVICE = (
+    # Replicate's own codes: https://replicate.com/docs/reference/error-codes
+    ("code: PA", "It was interrupted on Replicate's side; running it again is a new prediction."),
+    ("E1001", "It ran out of memory: the same input will again; try a smaller one."),
+    ("E6716", "It did not start in time; running it again is a new prediction."),
+    ("E8765", "The model's health check failed; running it again may help."),
+    ("E9243", "The model did not start; running it again may help."),
+    ("Director:", "A fault on Replicate's side; running it again is a new prediction."),
+    ("sensitive", "The model refused the content; the same input will be refused again."),
+    ("NSFW", "The model refused the content; the same input will be refused again."),
+)
+
+
+def why_not(prediction: Prediction, *, timed_out: bool = False) -> str:
+    """What to tell of a prediction that did not succeed: what happened, where, what to try."""
+    what = f"{prediction.model} {_what_happened(prediction, timed_out=timed_out)}"
+    lines = [what, _advice(prediction, timed_out=timed_out), _where(prediction)]
+    logs = [line for line in prediction.logs.splitlines() if line not in {"", prediction.error}]
+    if logs:
+        lines += ["Its last log lines:", *(f"  {one_line(line)}" for line in logs[-_LOG_LINES:])]
+    return "\n".join(line for line in lines if line)
+
+
+def _what_happened(prediction: Prediction, *, timed_out: bool) -> str:
+    if timed_out:
+        return _what_the_deadline_did(prediction)
+    match prediction.status:
+        case "failed":
+            return f"failed: {one_line(prediction.error or 'no reason was given', limit=1_000)}"
+        case "canceled":
+            return "was canceled."
+        case "aborted":
+            return "was aborted: its deadline passed before it started. It is not billed."
+    return f"ended with the status {one_line(prediction.status)}."
+
+
+def _what_the_deadline_did(prediction: Prediction) -> str:
+    if prediction.final:
+        return "was canceled: the time it was given (--timeout) was over."
+    if not prediction.id:
+        return "took longer than it was given (--timeout), before it had an id."
+    return "took longer than it was given (--timeout), and could not be canceled."
+
+
+def _advice(prediction: Prediction, *, timed_out: bool) -> str:
+    if not prediction.id:
+        return _WITHOUT_ID
+    if timed_out and not prediction.final:
+        return "It may still be running, and be billed."
+    error = prediction.error or ""
+    return next((advice for sign, advice in _ADVICE if sign in error), "")
+
+
+def _where(prediction: Prediction) -> str:
+    return " · ".join(part for part in (prediction.id, prediction.page) if part)
+
+
+def explain_interrupt(interrupt: KeyboardInterrupt, prediction: Prediction) -> None:
+    """Have an interrupt tell what became of the prediction, and carry it as `prediction`."""
+    message = _after_interrupt(prediction)
+    interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
+    interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
+        short_traceback("KeyboardInterrupt", message)
+    ]
+
+
+def _after_interrupt(prediction: Prediction) -> str:
+    name = f"{prediction.model} ({prediction.id})"
+    if not prediction.id:
+        return f"{prediction.model} had no id yet. {_WITHOUT_ID}"
+    if not prediction.final:
+        where = prediction.page or prediction.urls.get("get", "")
+        return f"{name} could not be canceled and may still be running: {where}"
+    if prediction.ok:
+        return f"{name} had already succeeded."
+    return f"{name} was {prediction.status}."
