@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from replicate_magic.chunks import Chunks
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 OutputShape = Literal["text", "chunks", "file", "files", "json"]
@@ -56,40 +57,6 @@ class OutputFile:
     media_type: str | None = None
     size_bytes: int | None = None
     preview: bytes | None = field(default=None, repr=False)
-
-
-class Chunks:
-    """Text that grows at its end: snapshots share one list, so that appending is O(1).
-
-    Each snapshot sees only its own length. Only the newest may be extended in place; extending an
-    older one copies. One thread extends, any thread reads.
-    """
-
-    __slots__ = ("_length", "_parts")
-
-    def __init__(self, parts: list[str] | None = None) -> None:
-        self._parts = [] if parts is None else parts
-        self._length = len(self._parts)
-
-    def extended(self, more: Sequence[str]) -> Chunks:
-        """These chunks followed by `more`."""
-        shared = self._parts if len(self._parts) == self._length else self.parts()
-        shared.extend(more)
-        return Chunks(shared)
-
-    def parts(self, start: int = 0) -> list[str]:
-        """The chunks as they came, from the one numbered `start` on."""
-        return self._parts[start : self._length]
-
-    def text(self) -> str:
-        """All of it, joined."""
-        return "".join(self.parts())
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __repr__(self) -> str:
-        return f"<{self._length} chunks>"
 
 
 # -- events -----------------------------------------------------------------------------------

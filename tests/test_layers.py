@@ -99,15 +99,19 @@ def layer(module):
 LAYERS = (
     ("plain",),
     ("errors",),
+    ("chunks",),
     ("prediction",),
     ("failure",),
     ("cell",),
-    ("api.protocol", "api.sse"),
+    ("api.answers", "api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
     ("session",),
     ("functions", "notebook"),
 )
-PURE = ("plain", "errors", "prediction", "failure", "cell", "api.protocol", "api.sse")
+PURE = (
+    "plain", "errors", "chunks", "prediction", "failure", "cell", "api.answers", "api.protocol",
+    "api.sse",
+)  # fmt: skip
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
     "replicate_magic.runs.jq",

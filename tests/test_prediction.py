@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from replicate_magic.chunks import Chunks
 from replicate_magic.failure import why_not
 from replicate_magic.prediction import (
     FINAL,
-    Chunks,
     Created,
     Finished,
     Log,

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from replicate_magic import __version__
-from replicate_magic.api import protocol
-from replicate_magic.api.protocol import Answer, APIRequest
+from replicate_magic.api import answers, protocol
+from replicate_magic.api.answers import Answer
 from replicate_magic.errors import ConnectionFailed, ConnectionLost
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
+
+    from replicate_magic.api.protocol import APIRequest
 
 Pool = httpx.AsyncClient
 """A pool of connections, shared by the clients of a loop."""
@@ -160,7 +162,7 @@ class Client:
         return {}
 
     def _learn_time(self, answer: Answer) -> None:
-        if told := protocol.http_date(answer.headers.get("date")):
+        if told := answers.http_date(answer.headers.get("date")):
             self._ahead = told - datetime.now(UTC)
 
     def __repr__(self) -> str:

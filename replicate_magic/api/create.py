@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import errors
-from replicate_magic.api import protocol
+from replicate_magic.api import answers, protocol
 from replicate_magic.prediction import Created, Event, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from replicate_magic.api.answers import Answer
     from replicate_magic.api.client import Client
-    from replicate_magic.api.protocol import Answer, Create
+    from replicate_magic.api.protocol import Create
 
 _MOST_CONNECT_TRIES = 4
 _LOOK_UPS_AFTER_S = (0.0, 1.0, 2.0)
@@ -97,7 +98,7 @@ class Creation:
             elif answer.status == 404 and self._use_fallback():
                 continue
             elif 300 <= answer.status < 500:
-                raise protocol.refusal(answer, subject=self._subject)
+                raise answers.refusal(answer, subject=self._subject)
             else:
                 return self._created(await self._read_or_look_up(answer, since))
 
@@ -114,9 +115,9 @@ class Creation:
         return True
 
     async def _wait_for_rate(self, answer: Answer) -> None:
-        delay_s = protocol.retry_after_s(answer, self._client.server_time())
+        delay_s = answers.retry_after_s(answer, self._client.server_time())
         if self._loop.time() + delay_s > self._conduct.deadline_s:
-            raise protocol.refusal(answer, subject=self._subject)
+            raise answers.refusal(answer, subject=self._subject)
         await self._pause("rate limited", delay_s)
 
     async def _pause(self, reason: str, delay_s: float) -> None:
@@ -133,8 +134,8 @@ class Creation:
         """A fault of the server's, or a broken answer, may stand behind a created prediction."""
         try:
             if answer.status >= 500:
-                raise protocol.refusal(answer, subject=self._subject)
-            return protocol.read_prediction(answer, subject=self._subject)
+                raise answers.refusal(answer, subject=self._subject)
+            return answers.read_prediction(answer, subject=self._subject)
         except (errors.ServerError, errors.UnexpectedAnswer) as error:
             return await self._look_up(error, since)
 
@@ -163,8 +164,8 @@ class Creation:
         request = protocol.recent_request(since)
         for _ in range(_MOST_PAGES):
             answer = await self._client.send(request)
-            page = protocol.read_object(answer, subject="the account's recent predictions")
-            results = protocol.objects_in(page, "results")
+            page = answers.read_object(answer, subject="the account's recent predictions")
+            results = answers.objects_in(page, "results")
             found += [raw for raw in results if self._could_be(raw)]
             url = protocol.next_page(page, self._client.base)
             if url is None:

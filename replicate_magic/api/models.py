@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import errors
-from replicate_magic.api import protocol
+from replicate_magic.api import answers, protocol
 from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class _Question(NamedTuple):
         subject = str(self.target)
         for attempt in range(1, _MOST_TRIES):
             try:
-                return protocol.read_object(await self.client.send(request), subject=subject)
+                return answers.read_object(await self.client.send(request), subject=subject)
             except (errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError) as error:
                 delay_s = protocol.backoff_s(attempt)
                 self.tell(one_line(str(error)), delay_s)
                 await asyncio.sleep(delay_s)
-        return protocol.read_object(await self.client.send(request), subject=subject)
+        return answers.read_object(await self.client.send(request), subject=subject)
 
 
 async def _described_model(question: _Question, target: Target) -> Described:
@@ -84,7 +84,7 @@ async def _described_model(question: _Question, target: Target) -> Described:
         if target.is_local:
             raise await _no_such_local_model(question, target) from error
         raise
-    latest = protocol.object_in(raw, "latest_version")
+    latest = answers.object_in(raw, "latest_version")
     official = raw.get("is_official")
     version = latest.get("id")
     if official is False and not version:
@@ -112,7 +112,7 @@ async def _described_version(question: _Question, target: Target) -> Described:
 
 async def _described_deployment(question: _Question, target: Target) -> Described:
     raw = await question.get(protocol.deployment_request(target))
-    release = protocol.object_in(raw, "current_release")
+    release = answers.object_in(raw, "current_release")
     model, version = release.get("model"), release.get("version")
     owner, _, name = str(model).partition("/")
     if not name or not isinstance(version, str):
@@ -127,7 +127,7 @@ async def _described_deployment(question: _Question, target: Target) -> Describe
 
 async def _no_such_local_model(question: _Question, target: Target) -> errors.NotFound:
     listing = await question.get(protocol.models_request())
-    models = protocol.objects_in(listing, "results")
+    models = answers.objects_in(listing, "results")
     names = [f"{model.get('owner')}/{model.get('name')}" for model in models]
     return errors.NotFound(
         f"There is no {target}.{did_you_mean(str(target), names)} The engine on this machine has "

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic import errors
-from replicate_magic.api import protocol
+from replicate_magic.api import answers, protocol
 from replicate_magic.api.create import Creation
 from replicate_magic.api.sse import EventDecoder
 from replicate_magic.plain import one_line
@@ -153,8 +153,8 @@ class _Run:
             try:
                 answer = await self._client.send(request)
                 if answer.status == 429:
-                    delay_s = protocol.retry_after_s(answer, self._client.server_time())
-                return protocol.read_prediction(answer, subject=self._subject)
+                    delay_s = answers.retry_after_s(answer, self._client.server_time())
+                return answers.read_prediction(answer, subject=self._subject)
             except (
                 errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError,
                 errors.RateLimited,
@@ -268,7 +268,7 @@ class _Run:
         while True:
             try:
                 answer = await self._client.send(request)
-                self.raw = protocol.read_prediction(answer, subject=self._subject)
+                self.raw = answers.read_prediction(answer, subject=self._subject)
             except (
                 errors.ConnectionFailed, errors.UnexpectedAnswer, errors.ServerError,
                 errors.RateLimited,

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_magic import errors
-from replicate_magic.api import protocol
-from replicate_magic.api.protocol import Answer, Create
+from replicate_magic.api import answers, protocol
+from replicate_magic.api.answers import Answer
+from replicate_magic.api.protocol import Create
 from replicate_magic.cell.plan import read_target
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -182,7 +183,7 @@ SEEN = [
 
 @pytest.mark.parametrize(("status", "body", "kind"), SEEN)
 def test_a_refusal_has_replicates_own_words_and_the_models_name(status, body, kind):
-    error = protocol.refusal(answer(status, body), subject="acme/poet")
+    error = answers.refusal(answer(status, body), subject="acme/poet")
     assert type(error) is kind
     assert str(error).startswith("acme/poet: ")
     assert body["detail"].rstrip(".") in str(error)
@@ -202,7 +203,7 @@ def test_a_refused_input_names_each_field():
         "detail": "- input.top_p: Must be at most 1\n- input: prompt is required\n",
         "invalid_fields": fields,
     }
-    error = protocol.refusal(answer(422, body), subject="acme/poet")
+    error = answers.refusal(answer(422, body), subject="acme/poet")
     assert "- input.top_p: Must be at most 1\n- input: prompt is required\n" in str(error)
     assert error.invalid_fields == tuple(fields)
 
@@ -210,24 +211,24 @@ def test_a_refused_input_names_each_field():
 @pytest.mark.parametrize("status", [413, 502, 503, 520])
 def test_a_gateways_page_is_said_to_be_one(status):
     page = b"<html><head><title>Too large</title></head></html>"
-    error = protocol.refusal(answer(status, page, "text/html"), subject="acme/poet")
+    error = answers.refusal(answer(status, page, "text/html"), subject="acme/poet")
     assert "web page" in str(error)
     assert str(error).count(f"HTTP {status}") == 1
     assert isinstance(error, errors.ServerError) is (status >= 500)
 
 
 def test_json_without_words_is_shown_as_it_is():
-    error = protocol.refusal(answer(429, {"code": 7}), subject="acme/poet")
+    error = answers.refusal(answer(429, {"code": 7}), subject="acme/poet")
     assert 'JSON of an unknown shape (HTTP 429): {"code": 7}' in str(error)
 
 
 def test_terminal_commands_in_a_refusal_are_not_obeyed():
-    error = protocol.refusal(answer(422, {"detail": "\x1b[2Jgone"}), subject="acme/poet")
+    error = answers.refusal(answer(422, {"detail": "\x1b[2Jgone"}), subject="acme/poet")
     assert "\x1b" not in str(error)
 
 
 def test_an_endless_refusal_is_shortened():
-    error = protocol.refusal(answer(422, {"detail": "x" * 100_000}), subject="acme/poet")
+    error = answers.refusal(answer(422, {"detail": "x" * 100_000}), subject="acme/poet")
     assert len(str(error)) < 3_000
 
 
@@ -241,8 +242,8 @@ def test_an_endless_refusal_is_shortened():
 )
 def test_any_body_makes_a_refusal(status, body):
     refused = answer(status, body)
-    assert isinstance(protocol.refusal(refused, subject="acme/poet"), errors.APIError)
-    assert protocol.retry_after_s(refused, NOW) > 0
+    assert isinstance(answers.refusal(refused, subject="acme/poet"), errors.APIError)
+    assert answers.retry_after_s(refused, NOW) > 0
 
 
 # -- predictions --------------------------------------------------------------------------------
@@ -265,19 +266,19 @@ def test_any_body_makes_a_refusal(status, body):
 )
 def test_what_is_no_prediction_is_said_so(body, kind, words):
     with pytest.raises(errors.UnexpectedAnswer, match=words) as caught:
-        protocol.read_prediction(answer(200, body, kind), subject="acme/poet")
+        answers.read_prediction(answer(200, body, kind), subject="acme/poet")
     assert "acme/poet" in str(caught.value)
     assert "REPLICATE_BASE_URL" in str(caught.value)
 
 
 def test_a_prediction_is_its_json():
     raw = {"id": "a", "status": "starting", "novelty": 1}
-    assert protocol.read_prediction(answer(201, raw), subject="acme/poet") == raw
+    assert answers.read_prediction(answer(201, raw), subject="acme/poet") == raw
 
 
 def test_a_redirect_is_told_with_its_aim():
     with pytest.raises(errors.UnexpectedAnswer, match=r"redirect to https://evil\.com/"):
-        protocol.read_object(answer(302, b"", location="https://evil.com/"), subject="acme/poet")
+        answers.read_object(answer(302, b"", location="https://evil.com/"), subject="acme/poet")
 
 
 # -- waiting ------------------------------------------------------------------------------------
@@ -310,19 +311,19 @@ def in_seconds(seconds):
 )
 def test_the_longest_wait_that_is_asked_for_is_taken(header, body, seconds):
     throttled = answer(429, body, retry_after=header)
-    assert protocol.retry_after_s(throttled, NOW) == seconds
+    assert answers.retry_after_s(throttled, NOW) == seconds
 
 
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "Sun, 99 Foo 2026", "Sun, 01 Jan 99999999999 0:0:0 GMT", None]
 )
 def test_a_date_that_is_none_is_no_time(value):
-    assert protocol.http_date(value) is None
+    assert answers.http_date(value) is None
 
 
 def test_a_date_has_a_zone():
-    assert protocol.http_date("Sun, 01 Mar 2026 12:00:00 GMT") == NOW
-    assert protocol.http_date("Sun, 01 Mar 2026 12:00:00 -0000") == NOW
+    assert answers.http_date("Sun, 01 Mar 2026 12:00:00 GMT") == NOW
+    assert answers.http_date("Sun, 01 Mar 2026 12:00:00 -0000") == NOW
 
 
 def test_tries_are_further_and_further_apart():

@@ -1,0 +1,206 @@
+"""Owns what an answer of the API means: its JSON, a refusal, how long to wait; must not do I/O.
+
+Every part of an answer is text from outside, and may be of any shape. Source of the error bodies:
+https://replicate.com/docs/reference/http, and what the API is seen to answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic import errors
+from replicate_magic.plain import one_line, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: the status code, the headers by lower-case name, the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def read_object(answer: Answer, *, subject: str) -> dict[str, Any]:
+    """The JSON object of a good answer.
+
+    Args:
+        answer: what came back.
+        subject: what was asked for, for messages: a model's or a prediction's name.
+
+    Raises:
+        APIError: Replicate refused.
+        UnexpectedAnswer: it is not an answer of Replicate's API.
+    """
+    if answer.status >= 300:
+        raise refusal(answer, subject=subject)
+    found = _json_object(answer.body)
+    if found is None:
+        raise errors.UnexpectedAnswer(
+            f"{subject}: {_described(answer)} Is REPLICATE_BASE_URL right, and does no proxy or "
+            "sign-in page stand in between?"
+        )
+    return found
+
+
+def read_prediction(answer: Answer, *, subject: str) -> dict[str, Any]:
+    """The JSON object of a prediction.
+
+    Raises:
+        APIError: Replicate refused.
+        UnexpectedAnswer: it is no prediction.
+    """
+    raw = read_object(answer, subject=subject)
+    if not is_prediction(raw):
+        raise errors.UnexpectedAnswer(
+            f"{subject}: the answer is JSON, but no prediction with an id and a status. Is "
+            "REPLICATE_BASE_URL right?"
+        )
+    return raw
+
+
+def is_prediction(raw: Mapping[str, Any]) -> bool:
+    """Whether an object of the API's JSON has what is needed to follow a prediction."""
+    return (
+        bool(raw.get("id"))
+        and isinstance(raw["id"], str)
+        and isinstance(raw.get("status"), str)
+        and isinstance(raw.get("urls") or {}, dict)
+    )
+
+
+def object_in(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key of the API's JSON; an empty one where there is none."""
+    found = raw.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def objects_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects of a list in the API's JSON; whatever else is there is passed over."""
+    found = raw.get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _described(answer: Answer) -> str:
+    kind = one_line(answer.headers.get("content-type", "")) or "no content type"
+    start = one_line(answer.body[:300].decode("utf-8", "replace"), limit=80)
+    if "html" in kind:
+        return f"the answer is a web page (HTTP {answer.status}), not Replicate's API: {start}"
+    if "json" in kind:
+        what = "of an unknown shape" if _is_json(answer.body) else "cut short or broken"
+        return f"the answer is JSON {what} (HTTP {answer.status}): {start}"
+    return f"the answer (HTTP {answer.status}, {kind}) is not JSON: {start or 'empty'}."
+
+
+_KINDS: dict[int, type[errors.APIError]] = {
+    401: errors.Unauthorized,
+    402: errors.InsufficientCredit,
+    403: errors.Unauthorized,
+    404: errors.NotFound,
+    422: errors.InvalidInput,
+    429: errors.RateLimited,
+}
+
+_ADVICE: dict[int, str] = {
+    401: "Check REPLICATE_API_TOKEN. Models named local/… need none.",
+    402: "Buy credit at https://replicate.com/account/billing; local/… models cost nothing.",
+    403: "The token has no right to this.",
+    404: "Check the spelling; a private model needs a token of its owner.",
+    422: "Nothing was run.",
+    429: "Wait, or raise --timeout so that it waits for you.",
+}
+
+
+def refusal(answer: Answer, *, subject: str) -> errors.ReplicateMagicError:
+    """The error for an answer of 300 and above: Replicate's own words, or a redirect."""
+    if answer.status < 400:
+        where = one_line(answer.headers.get("location", "nowhere"))
+        return errors.UnexpectedAnswer(
+            f"{subject}: the API answered with a redirect to {where}, which is not followed, so "
+            "that the token goes nowhere else. Is REPLICATE_BASE_URL right?"
+        )
+    problem = _json_object(answer.body) or {}
+    detail = problem.get("detail")
+    words = _own_words(problem)
+    words = f"{words} (HTTP {answer.status})." if words else _described(answer)
+    kind = _KINDS.get(
+        answer.status, errors.ServerError if answer.status >= 500 else errors.APIError
+    )
+    advice = _ADVICE.get(answer.status, "" if answer.status < 500 else "Try again in a while.")
+    return kind(
+        f"{subject}: {words} {advice}".rstrip(),
+        status=answer.status,
+        detail=detail if isinstance(detail, str) else "",
+        invalid_fields=objects_in(problem, "invalid_fields"),
+    )
+
+
+def _own_words(problem: Mapping[str, Any]) -> str:
+    """Title and detail, with the fields named; all of it is text from outside."""
+    title, detail = (str(problem.get(key) or "").strip() for key in ("title", "detail"))
+    if title and detail and not detail.startswith(title):
+        words = f"{title}: {detail}" if "\n" not in detail else f"{title}:\n{detail}\n"
+    else:
+        words = detail or title
+    return printable(words)[:2_000].rstrip(".")
+
+
+def retry_after_s(answer: Answer, now: datetime) -> float:
+    """How long an answer asks to wait, in seconds: the greatest of header, body and text.
+
+    One second where it does not say.
+    """
+    problem = _json_object(answer.body) or {}
+    named = (answer.headers.get("retry-after"), problem.get("retry_after"))
+    said = [_header_s(str(value), now) for value in named]
+    if match := re.search(r"resets in ~?(\d+(?:\.\d+)?)s", str(problem.get("detail") or "")):
+        said.append(float(match[1]))
+    return max(said) or 1.0
+
+
+def _header_s(value: str, now: datetime) -> float:
+    """`Retry-After` is seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _date_s(value, now)
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+
+
+def _date_s(value: str, now: datetime) -> float:
+    when = http_date(value)
+    return (when - now).total_seconds() if when else 0.0
+
+
+def http_date(value: str | None) -> datetime | None:
+    """An HTTP date as an aware datetime."""
+    try:
+        when = parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
