@@ -150,10 +150,10 @@ def _connect(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Engine:
         return Engine(base_url=where["base_url"], token=where["token"], process=process)
     except (ValueError, KeyError) as error:
         process.kill()
-        process.wait()
+        code = process.wait()
         errors.seek(0)
         told = errors.read().decode("utf-8", "replace").strip()[-TAIL_CHARS:]
-        told = told or f"it said nothing within {START_DEADLINE_S:.0f} s"
+        told = told or f"no word within {START_DEADLINE_S:.0f} s; it ended with code {code}"
         raise EngineError(f"the embedded engine did not start: {told}") from error
 
 

@@ -26,10 +26,15 @@ from .app import create_app, default_models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.applications import Starlette
+
 HOST = "127.0.0.1"
 BACKLOG = 128
 PARENT_POLL_S = 1.0
 GRACE_S = 1
+# Longer than clients keep an idle connection (httpx: 5 s), so that it is never the engine that
+# closes one just as a request is sent on it.
+KEEP_ALIVE_S = 75
 LAST_RESORT_S = 4.0
 
 
@@ -38,17 +43,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     listener = _listen(options.port)
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-    token = options.token or os.environ.get("REPLICATE_MAGIC_LOCAL_TOKEN")
-    token = token or secrets.token_urlsafe(32)
+    token = secrets.token_urlsafe(32)
     home = options.home or _default_home()
     app = create_app(base_url=base_url, token=token, models=default_models(home))
-    server = uvicorn.Server(_config(app))
+    announce = _announce_to_parent if options.exit_with_parent else _announce_to_user
+    announce(base_url, token)
+    # After the announcement, which moves standard error: loggers keep the one they find.
+    server = _make_server(app)
     if options.exit_with_parent:
-        _announce_to_parent(base_url, token)
-        _watch_parent(server, app.state.parts.runner.cancel_all_threadsafe)
-    else:
-        _announce_to_user(base_url, token)
-        _hide_native_noise()
+        _watch_parent(server)
     _serve(server, listener)
 
 
@@ -59,7 +62,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=0, help="default: any free port")
     parser.add_argument("--home", type=Path, help="folder for weights; default: the user's data")
-    parser.add_argument("--token", help="default: $REPLICATE_MAGIC_LOCAL_TOKEN, else a random one")
     parser.add_argument(
         "--exit-with-parent",
         action="store_true",
@@ -91,9 +93,21 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _config(app: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # any ASGI application
+class _Server(uvicorn.Server):
+    """Cancels what runs before it closes connections: open streams get their last event."""
+
+    def __init__(self, config: uvicorn.Config, *, cancel_all: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._cancel_all = cancel_all
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._cancel_all()
+        await super().shutdown(sockets)
+
+
+def _make_server(app: Starlette) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
         loop="asyncio",
         http="h11",
         ws="none",
@@ -101,8 +115,10 @@ def _config(app: object) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+    return _Server(config, cancel_all=app.state.parts.runner.cancel_all)
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
@@ -126,6 +142,7 @@ def _announce_to_user(base_url: str, token: str) -> None:
     print("The embedded engine is running. Press Ctrl-C to stop it.", flush=True)  # noqa: T201 - a command's answer
     print(f"export REPLICATE_BASE_URL={base_url}")  # noqa: T201
     print(f"export REPLICATE_API_TOKEN={token}", flush=True)  # noqa: T201
+    _hide_native_noise()
 
 
 def _hide_native_noise() -> None:
@@ -136,13 +153,12 @@ def _hide_native_noise() -> None:
     os.close(null)
 
 
-def _watch_parent(server: uvicorn.Server, cancel_all: Callable[[], None]) -> None:
+def _watch_parent(server: uvicorn.Server) -> None:
     """End with the parent, however it ends: its pipe closes, or we get another parent."""
     parent = os.getppid()
 
     def end() -> None:
         server.should_exit = True
-        cancel_all()
         time.sleep(LAST_RESORT_S)
         os._exit(1)
 

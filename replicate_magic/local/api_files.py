@@ -5,16 +5,18 @@ Reads requests and writes answers; files are kept by `files`.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from . import problems
 from .bodies import Part, parse_json, parse_multipart, read_body
-from .files import StoredFile, file_json
+from .files import StoredFile, file_json, store
 from .model import File
 from .paging import page_json
 from .problems import Problem
@@ -37,10 +39,10 @@ async def create(request: Request) -> Response:
     """`POST /files`, a form with the part `content` and maybe `metadata`, `filename`, `type`."""
     limit = MAX_BYTES + _FORM_OVERHEAD_BYTES
     body = await read_body(request, max_bytes=limit, detail=TOO_LARGE)
-    parts = parse_multipart(request.headers.get("content-type", ""), body)
-    file, metadata = _upload(parts)
-    stored = state_of(request).files.add(file, metadata=metadata)
-    return JSONResponse(file_json(stored, state_of(request).base_url), status_code=201)
+    # In a thread, since hashing 100 MB would hold up every stream.
+    file = await asyncio.to_thread(_store, request.headers.get("content-type", ""), body)
+    state_of(request).files.add(file)
+    return JSONResponse(file_json(file, state_of(request).base_url), status_code=201)
 
 
 async def list_all(request: Request) -> Response:
@@ -72,12 +74,29 @@ async def download(request: Request) -> Response:
         if not state_of(request).files.is_signed(file.id, **given):
             raise problems.not_found("File not found")
     disposition = f"attachment; filename*=utf-8''{quote(file.name)}"
-    return Response(
-        file.read(),
+    return StreamingResponse(
+        file.chunks(),
         media_type=file.media_type,
-        # What was uploaded as a web page must not run as one of this origin.
-        headers={"content-disposition": disposition, "x-content-type-options": "nosniff"},
+        headers={
+            "content-length": str(file.size_bytes),
+            # What was uploaded as a web page must not run as one of this origin.
+            "content-disposition": disposition,
+            "x-content-type-options": "nosniff",
+        },
     )
+
+
+def _store(content_type: str, body: bytes) -> StoredFile:
+    parts = parse_multipart(content_type, body)
+    file, metadata = _upload(parts)
+    if len(body) - len(file.content) > _FORM_OVERHEAD_BYTES:
+        raise Problem(413, "The form's other parts must be less than 64KB in size")
+    try:
+        return store(file, metadata=metadata)
+    except OSError as error:
+        raise Problem(
+            507, f"The file could not be kept in {tempfile.gettempdir()}: {error}. Make room there."
+        ) from error
 
 
 def _upload(parts: Sequence[Part]) -> tuple[File, dict[str, Any]]:

@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from . import problems
 from .bodies import read_body
-from .model import OWNER, Model
+from .model import OWNER, Model, ModelInfo
 from .paging import page_json
 from .problems import Problem
-from .schema import deployment_json, example_json, model_json, relevance, version_id, version_json
+from .schema import deployment_json, example_json, model_json, version_id, version_json
 from .state import State, state_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ async def search(request: Request) -> Response:
     query = request.query_params.get("query", "")
     if not query.strip():
         raise Problem(400, 'Query parameter "query" is required')
-    found = [
+    found = _find(state, query)
+    models = [
         {
             "model": _show(state, model),
             "metadata": {
@@ -94,17 +95,11 @@ async def search(request: Request) -> Response:
                 "score": score,
             },
         }
-        for model, score in _find(state, query)
+        for model, score in found[: _limit(request)]
     ]
-    names = [item["model"]["owner"] + "/" + item["model"]["name"] for item in found]
+    names = [model.info.full_name for model, _ in found]
     collections = [{**COLLECTION, "models": names}] if found else []
-    body = {
-        "query": query,
-        "models": found[: _limit(request)],
-        "collections": collections,
-        "pages": [],
-    }
-    return JSONResponse(body)
+    return JSONResponse({"query": query, "models": models, "collections": collections, "pages": []})
 
 
 async def list_deployments(request: Request) -> Response:
@@ -149,9 +144,16 @@ async def list_nothing(request: Request) -> Response:
 
 def _find(state: State, query: str) -> list[tuple[Model, float]]:
     """The models that fit, the best first."""
-    scored = [(model, relevance(model.info, query)) for model in state.models]
+    scored = [(model, _relevance(model.info, query)) for model in state.models]
     found = [(model, score) for model, score in scored if score > 0]
     return sorted(found, key=lambda pair: -pair[1])
+
+
+def _relevance(info: ModelInfo, query: str) -> float:
+    """The part of the words of *query* that name or description have."""
+    words = query.lower().split()
+    text = f"{info.full_name} {info.description}".lower()
+    return sum(word in text for word in words) / len(words) if words else 1.0
 
 
 def _limit(request: Request) -> int:

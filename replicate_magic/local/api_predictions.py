@@ -6,7 +6,6 @@ Reads requests and writes answers; what happens is in `runner` and `predictions`
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from .paging import page_json
 from .predictions import Prediction, now, to_json
 from .problems import Problem
 from .schema import body_schema, version_id
-from .state import State, state_of
+from .state import state_of
 from .validate import invalid_fields
 from .wire import parse_duration, parse_timestamp, parse_wait
 
@@ -141,21 +140,24 @@ async def _create(
     if wrong := list(invalid_fields(body_schema(model.info, with_version=with_version), body)):
         raise problems.invalid_input(wrong)
     lifetime_s = _lifetime_s(request)
-    prediction = _record(state, model, body, deployment=deployment, lifetime_s=lifetime_s)
+    prediction = _new(model, body, deployment=deployment, lifetime_s=lifetime_s)
+    state.predictions.add(prediction)
     state.runner.submit(prediction)
     headers = {}
     if preference := parse_wait(request.headers.get("prefer", "")):
         headers["preference-applied"], wait_s = preference
-        await _final(prediction, wait_s)
+        await prediction.until_final(wait_s)
     return JSONResponse(to_json(prediction, state.base_url), status_code=201, headers=headers)
 
 
-def _record(
-    state: State, model: Model, body: dict[str, Any], *, deployment: str | None, lifetime_s: int
+def _new(
+    model: Model, body: dict[str, Any], *, deployment: str | None, lifetime_s: int
 ) -> Prediction:
     created_at = now()
-    webhook = {name: body[name] for name in ("webhook", "webhook_events_filter") if name in body}
-    prediction = state.predictions.create(
+    webhook: dict[str, Any] = {
+        name: body[name] for name in ("webhook", "webhook_events_filter") if name in body
+    }
+    prediction = Prediction(
         model=model.info.full_name,
         version=version_id(model.info),
         input=body["input"],
@@ -170,13 +172,6 @@ def _record(
     if webhook:
         prediction.add_log("The embedded engine sends no webhooks.\n")
     return prediction
-
-
-async def _final(prediction: Prediction, wait_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(wait_s):
-            while not prediction.is_final:
-                await prediction.changed.wait()
 
 
 def _named(request: Request) -> Prediction:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from .model import File, Model
+    from .files import StoredFile
+    from .model import Model
 
 
 def default_models(home: Path) -> list[Model]:
@@ -71,8 +72,9 @@ def _parts(base_url: str, models: Sequence[Model]) -> State:
     predictions = Predictions()
     files = Files()
 
-    def keep_file(file: File) -> str:
-        return base_url + files.signed_path(files.add(file, metadata={}))
+    def keep_file(file: StoredFile) -> str:
+        files.add(file)
+        return base_url + files.signed_path(file)
 
     def reachable(url: str) -> str:
         file = files.get(url.removeprefix(f"{base_url}/v1/files/").removesuffix("/download"))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from starlette.requests import ClientDisconnect
+
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -36,19 +38,23 @@ async def read_body(request: Request, *, max_bytes: int, detail: str) -> bytes:
     """The whole body.
 
     Raises:
-        Problem: 413 with *detail*, if it has more than *max_bytes*.
+        Problem: 413 with *detail*, if it has more than *max_bytes*; 400, which nobody reads, if the
+            client went away.
     """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= max_bytes:
-            chunks.append(chunk)
-            continue
-        chunks.clear()
-        # Many clients read no answer before they have sent all, so the rest is read and dropped.
-        if size > _DRAIN_FACTOR * max_bytes:
-            break
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= max_bytes:
+                chunks.append(chunk)
+                continue
+            chunks.clear()
+            # Many clients read no answer before all is sent, so the rest is read and dropped.
+            if size > _DRAIN_FACTOR * max_bytes:
+                break
+    except ClientDisconnect as error:
+        raise Problem(400, "The request broke off.") from error
     if size > max_bytes:
         raise Problem(413, detail)
     return b"".join(chunks)

@@ -1,6 +1,7 @@
 """Files that were uploaded or that models made: kept for a day, signed for download.
 
-Knows no HTTP. Contents are in unnamed temporary files, which end with the process.
+Handles no requests. Contents are in unnamed temporary files, which end with the process. `store`
+may run in any thread, all else lives on the event loop's.
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ import secrets
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from .model import OWNER, File
 from .predictions import new_id, now
 from .wire import timestamp
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 KEEP = timedelta(hours=24)
-KEEP_FILES = 500
+# Each is an open file, of which macOS grants a process 256.
+KEEP_FILES = 100
+KEEP_BYTES = 2 * 1024**3
+CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,38 +49,48 @@ class StoredFile:
         """When it will be forgotten."""
         return self.created_at + KEEP
 
-    def read(self) -> bytes:
-        """The whole content."""
-        self.content.seek(0)
-        return self.content.read()
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content, a megabyte at a time, for any number of readers at once."""
+        for offset in range(0, self.size_bytes, CHUNK_BYTES):
+            # Not in a thread: between these two lines nobody else may move the position.
+            self.content.seek(offset)
+            yield self.content.read(CHUNK_BYTES)
+
+
+def store(file: File, *, metadata: dict[str, Any] | None = None) -> StoredFile:
+    """Write *file* to disk, and measure it. Takes a while for a large one."""
+    content = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the record
+    try:
+        content.write(file.content)
+        content.flush()
+    except OSError:
+        content.close()
+        raise
+    return StoredFile(
+        id=new_id(),
+        name=file.name,
+        media_type=file.media_type,
+        size_bytes=len(file.content),
+        sha256=hashlib.sha256(file.content).hexdigest(),
+        md5=hashlib.md5(file.content, usedforsecurity=False).hexdigest(),
+        metadata=metadata or {},
+        created_at=now(),
+        content=content,
+    )
 
 
 class Files:
-    """All files of this engine, the newest 500."""
+    """The newest files of this engine: at most 100, of 2 GB together."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, StoredFile] = {}
         self._secret = secrets.token_bytes(32)
 
-    def add(self, file: File, *, metadata: dict[str, Any]) -> StoredFile:
-        """Keep *file*."""
-        content = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the record
-        content.write(file.content)
-        stored = StoredFile(
-            id=new_id(),
-            name=file.name,
-            media_type=file.media_type,
-            size_bytes=len(file.content),
-            sha256=hashlib.sha256(file.content).hexdigest(),
-            md5=hashlib.md5(file.content, usedforsecurity=False).hexdigest(),
-            metadata=metadata,
-            created_at=now(),
-            content=content,
-        )
-        self._by_id[stored.id] = stored
-        while len(self._by_id) > KEEP_FILES:
+    def add(self, file: StoredFile) -> None:
+        """Keep *file*, and forget the oldest ones where that makes too many."""
+        self._by_id[file.id] = file
+        while len(self._by_id) > KEEP_FILES or self._size_bytes() > KEEP_BYTES:
             self.remove(next(iter(self._by_id)))
-        return stored
 
     def get(self, file_id: str) -> StoredFile | None:
         """The file with this id."""
@@ -111,6 +128,9 @@ class Files:
         """Whether a download's query is one that `signed_path` made and that is still valid."""
         known = hmac.compare_digest(signature.encode(), self._sign(file_id, expiry).encode())
         return known and owner == OWNER and int(expiry) > now().timestamp()
+
+    def _size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self._by_id.values())
 
     def _sign(self, file_id: str, expiry: str) -> str:
         text = f"{OWNER} {file_id} {expiry}".encode()

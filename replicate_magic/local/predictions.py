@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import secrets
 import threading
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 KEEP_DATA = timedelta(hours=1)
-KEEP_FINISHED = 10_000
+# With their events some 100 KB each, until the data is removed.
+KEEP_FINISHED = 1_000
 
 
 def new_id() -> str:
@@ -41,22 +43,23 @@ def now() -> datetime:
 # would make long answers quadratic.
 @dataclass(slots=True, kw_only=True, eq=False)
 class Prediction:
-    """One prediction.
+    """One prediction. Who changes it, which is `Runner`, looks first whether it is final.
 
     Attributes:
-        sequence: Rises from one prediction to the next; what cursors point at.
+        sequence: Rises from one prediction to the next, given by `Predictions`; what cursors point
+            at.
         output_is_list: Whether outputs are appended to a list.
         canceled: Set when the model should stop; the only attribute that other threads read.
         changed: Set at the next change, then replaced by a new one.
     """
 
-    id: str
-    sequence: int
     model: str
     version: str
     input: dict[str, Any]
     output_is_list: bool
     created_at: datetime
+    id: str = field(default_factory=new_id)
+    sequence: int = 0
     deployment: str | None = None
     deadline: datetime | None = None
     webhook: dict[str, Any] = field(default_factory=dict)
@@ -78,6 +81,13 @@ class Prediction:
         """Whether nothing will change any more."""
         return self.status in FINAL
 
+    async def until_final(self, within_s: float) -> None:
+        """Wait until it is final, at most *within_s*."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not self.is_final:
+                    await self.changed.wait()
+
     def start(self, at: datetime) -> None:
         """The model begins to work on it."""
         self.status = "processing"
@@ -87,8 +97,6 @@ class Prediction:
 
     def add_output(self, value: Any) -> None:
         """A value came: one more item of a list, else the whole output."""
-        if self.is_final:
-            return
         if self.output_is_list:
             self.output.append(value)
         else:
@@ -97,15 +105,13 @@ class Prediction:
 
     def add_log(self, text: str) -> None:
         """The model, or the engine about it, has something to tell."""
-        if self.is_final or not text:
+        if not text:
             return
         self.log_parts.append(text)
         self._publish("logs", text.removesuffix("\n"))
 
     def finish(self, status: str, at: datetime, error: str | None = None) -> None:
-        """It reached *status*, for good; later calls change nothing."""
-        if self.is_final:
-            return
+        """It reached *status*, for good."""
         self.status = status
         self.error = error
         self.completed_at = at
@@ -192,15 +198,14 @@ class Predictions:
         self._by_stream: dict[str, Prediction] = {}
         self._finished: deque[Prediction] = deque()
         self._with_data: deque[Prediction] = deque()
-        self._created = 0
+        self._added = 0
 
-    def create(self, **fields: Any) -> Prediction:
-        """A new record with an id of its own; *fields* are those of `Prediction`."""
-        self._created += 1
-        prediction = Prediction(id=new_id(), sequence=self._created, **fields)
+    def add(self, prediction: Prediction) -> None:
+        """Remember a new one."""
+        self._added += 1
+        prediction.sequence = self._added
         self._by_id[prediction.id] = prediction
         self._by_stream[prediction.stream_token] = prediction
-        return prediction
 
     def get(self, prediction_id: str) -> Prediction | None:
         """The prediction with this id."""

@@ -92,4 +92,4 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def on_crash(_request: Request, error: Exception) -> JSONResponse:
     """Starlette's handler for errors of our own; the traceback goes to the server's log."""
-    return answer(Problem(500, f"The engine failed: {type(error).__name__}"))
+    return answer(Problem(500, f"The engine failed: {type(error).__name__}: {error}"))

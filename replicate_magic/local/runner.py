@@ -6,12 +6,12 @@ Knows no HTTP. Models call back from their threads; everything else is on the ev
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from .files import StoredFile, store
 from .model import File, Log, Metrics, Model, ModelError, ModelEvent, Output
 from .predictions import Prediction, Predictions, now
 from .validate import with_defaults
@@ -26,7 +26,7 @@ class Runner:
     """The queues of all models.
 
     Args:
-        keep_file: Stores a file output, gives the URL that goes into the output.
+        keep_file: Keeps a file output, gives the URL that goes into the output.
         reachable: Turns the URL of a file input into one that a model can fetch without a token.
     """
 
@@ -35,7 +35,7 @@ class Runner:
         models: Sequence[Model],
         predictions: Predictions,
         *,
-        keep_file: Callable[[File], str],
+        keep_file: Callable[[StoredFile], str],
         reachable: Callable[[str], str],
     ) -> None:
         self.run_counts: Counter[str] = Counter()
@@ -47,11 +47,9 @@ class Runner:
         self._workers: list[asyncio.Task[None]] = []
         self._unfinished: dict[str, Prediction] = {}
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Begin to work, on the running loop."""
-        self._loop = asyncio.get_running_loop()
         for name, model in self._models.items():
             self._queues[name] = asyncio.Queue()
             self._workers.append(asyncio.create_task(self._work(model, self._queues[name])))
@@ -80,20 +78,12 @@ class Runner:
     async def cancel(self, prediction: Prediction, *, patience_s: float = 1.0) -> None:
         """Cancel; where it runs already, give the model a moment to stop."""
         self._cancel(prediction, "canceled")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while not prediction.is_final:
-                    await prediction.changed.wait()
+        await prediction.until_final(patience_s)
 
     def cancel_all(self) -> None:
         """Cancel what has not ended."""
         for prediction in list(self._unfinished.values()):
             self._cancel(prediction, "canceled")
-
-    def cancel_all_threadsafe(self) -> None:
-        """The same, from another thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.cancel_all)
 
     def _cancel(self, prediction: Prediction, status_before_start: str) -> None:
         prediction.canceled.set()
@@ -126,6 +116,8 @@ class Runner:
         loop = asyncio.get_running_loop()
 
         def emit(event: ModelEvent) -> None:
+            if isinstance(event, Output) and isinstance(event.value, File):
+                event = Output(value=store(event.value))
             loop.call_soon_threadsafe(self._apply, prediction, event)
 
         if reason := model.unavailable():
@@ -143,8 +135,10 @@ class Runner:
         return values | {name: self._reachable(values[name]) for name in files}
 
     def _apply(self, prediction: Prediction, event: ModelEvent) -> None:
+        if prediction.is_final:
+            return
         match event:
-            case Output(value=File() as file):
+            case Output(value=StoredFile() as file):
                 prediction.add_output(self._keep_file(file))
             case Output(value=value):
                 prediction.add_output(value)

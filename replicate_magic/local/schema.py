@@ -113,10 +113,3 @@ def deployment_json(info: ModelInfo) -> dict[str, Any]:
             "configuration": {"hardware": "cpu", "min_instances": 0, "max_instances": 1},
         },
     }
-
-
-def relevance(info: ModelInfo, query: str) -> float:
-    """How well the model fits *query*: the part of its words that name or description have."""
-    words = query.lower().split()
-    text = f"{info.full_name} {info.description}".lower()
-    return sum(word in text for word in words) / len(words) if words else 1.0

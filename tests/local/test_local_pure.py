@@ -1,12 +1,15 @@
 """The engine's functions of plain values, and how long records are kept."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from replicate_magic.local import predictions as records
 from replicate_magic.local.bodies import parse_multipart
-from replicate_magic.local.predictions import Predictions, to_json
+from replicate_magic.local.files import KEEP_BYTES, KEEP_FILES, Files, store
+from replicate_magic.local.model import File
+from replicate_magic.local.predictions import Prediction, Predictions, to_json
 from replicate_magic.local.problems import Problem
 from replicate_magic.local.smollm2 import figures
 from replicate_magic.local.sse import StreamEvent, encode, next_id, parse_id
@@ -151,19 +154,41 @@ def test_one_token_alone_has_no_speed():
 
 
 def finished(kept, at):
-    prediction = kept.create(
+    prediction = Prediction(
         model="local/x",
         version="0" * 64,
         input={"prompt": "Hi."},
         output_is_list=True,
         created_at=at,
     )
+    kept.add(prediction)
     prediction.start(at)
     prediction.add_output("Hello")
     prediction.add_log("a line\n")
     prediction.finish("succeeded", at)
     kept.finished(prediction)
     return prediction
+
+
+def kept_file(files, **changes):
+    file = replace(store(File(name="x", media_type="text/plain", content=b"x")), **changes)
+    files.add(file)
+    return file
+
+
+def test_only_so_many_files_are_kept():
+    files = Files()
+    kept = [kept_file(files) for _ in range(KEEP_FILES + 1)]
+    assert (files.get(kept[0].id), kept[0].content.closed) == (None, True)
+    assert files.get(kept[1].id) is kept[1]
+    files.close()
+
+
+def test_only_so_many_bytes_are_kept():
+    files = Files()
+    first, second = (kept_file(files, size_bytes=KEEP_BYTES) for _ in range(2))
+    assert (files.get(first.id), files.get(second.id)) == (None, second)
+    files.close()
 
 
 def test_data_is_removed_an_hour_after_the_end(fits):

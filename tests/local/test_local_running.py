@@ -10,14 +10,10 @@ MODEL = "local/smollm2-135m-instruct"
 pytestmark = pytest.mark.model
 
 
-def seconds_of(prediction, name):
-    return prediction["metrics"][name]
-
-
 def test_a_waited_prediction_comes_back_whole(api, fits):
     answer = api.post(
         f"/models/{MODEL}/predictions",
-        json={"input": {"prompt": "Explain Jupyter in one sentence.", "max_tokens": 30}},
+        json={"input": {"prompt": "Explain Jupyter in one sentence.", "max_tokens": 10}},
         headers={"prefer": "wait"},
     )
     prediction = answer.json()
@@ -30,12 +26,12 @@ def test_a_waited_prediction_comes_back_whole(api, fits):
 
 
 def test_the_metrics_are_measured(api):
-    prediction = api.run(prompt="Explain Jupyter in one sentence.", max_tokens=20)
-    assert len(prediction["output"]) <= seconds_of(prediction, "output_token_count") <= 20
-    assert 20 < seconds_of(prediction, "input_token_count") < 40
-    first, whole = (seconds_of(prediction, n) for n in ("time_to_first_token", "predict_time"))
-    assert 0 < first < whole <= seconds_of(prediction, "total_time")
-    assert seconds_of(prediction, "tokens_per_second") > 1
+    prediction = api.run(prompt="Explain Jupyter in one sentence.", max_tokens=10)
+    assert len(prediction["output"]) <= prediction["metrics"]["output_token_count"] <= 10
+    assert 20 < prediction["metrics"]["input_token_count"] < 40
+    first, whole = (prediction["metrics"][n] for n in ("time_to_first_token", "predict_time"))
+    assert 0 < first < whole <= prediction["metrics"]["total_time"]
+    assert prediction["metrics"]["tokens_per_second"] > 1
 
 
 def test_a_wait_ends_after_its_seconds(api, long_input):
@@ -64,12 +60,12 @@ def test_cancel_stops_a_running_prediction_and_keeps_what_was_measured(api, fits
     fits("prediction", canceled)
     assert canceled["status"] == "canceled"
     assert canceled["output"]
-    assert seconds_of(canceled, "output_token_count") > 0
+    assert canceled["metrics"]["output_token_count"] > 0
     assert api.show(canceled) == canceled
 
 
 def test_cancel_is_idempotent(api):
-    prediction = api.run(prompt="Hi.", max_tokens=2)
+    prediction = api.run(prompt="Hi.", max_tokens=1)
     assert api.cancel(prediction) == prediction
 
 
@@ -88,21 +84,21 @@ def test_the_second_prediction_waits_its_turn_and_can_be_canceled_there(api, lon
 
 def test_the_queue_goes_on_after_a_cancel(api, long_input):
     running = api.processing(**long_input)
-    queued = api.create(prompt="Hi.", max_tokens=2)
+    queued = api.create(prompt="Hi.", max_tokens=1)
     api.cancel(running)
     assert api.final(queued)["status"] == "succeeded"
 
 
 def test_the_same_seed_gives_the_same_text(api):
-    values = {"prompt": "Tell me a story.", "max_tokens": 20, "temperature": 1, "seed": 7}
+    values = {"prompt": "Tell me a story.", "max_tokens": 8, "temperature": 1, "seed": 7}
     first = api.run(**values)
-    api.run(prompt="Something else.", max_tokens=2)
+    api.run(prompt="Something else.", max_tokens=1)
     assert api.run(**values)["output"] == first["output"]
     assert api.run(**values | {"seed": 8})["output"] != first["output"]
 
 
 def test_a_drawn_seed_is_told_in_the_logs(api):
-    assert "Using seed: " in api.run(prompt="Hi.", max_tokens=2)["logs"]
+    assert "Using seed: " in api.run(prompt="Hi.", max_tokens=1)["logs"]
 
 
 def test_json_schema_shapes_the_answer(api):
@@ -157,13 +153,14 @@ def test_an_answer_that_was_cut_says_so(api):
 def test_cancel_works_while_a_long_prompt_is_read(api):
     prediction = api.create(prompt="word " * 1500)
     api.until(prediction, lambda shown: shown["status"] == "processing")
-    canceled = api.cancel(prediction)
+    api.cancel(prediction)
+    canceled = api.final(prediction)
     assert canceled["status"] == "canceled"
     assert not canceled["output"]
 
 
 def test_null_is_a_seed_that_is_drawn(api):
-    assert "Using seed" in api.run(prompt="Hi.", max_tokens=2, seed=None)["logs"]
+    assert "Using seed" in api.run(prompt="Hi.", max_tokens=1, seed=None)["logs"]
 
 
 def test_the_run_count_is_real(api):

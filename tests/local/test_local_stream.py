@@ -10,55 +10,59 @@ import pytest
 
 pytestmark = pytest.mark.model
 
-STORY = {"prompt": "Explain Jupyter in one sentence.", "max_tokens": 20, "seed": 1}
+STORY = {"prompt": "Explain Jupyter in one sentence.", "max_tokens": 10, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def story(api, model_runs):
+    """A prediction that has ended, and its events as they came meanwhile."""
+    prediction = api.create(**STORY)
+    live = api.events(prediction)
+    return api.final(prediction), live
 
 
 def text_of(events):
     return "".join(data for _, event, data in events if event == "output")
 
 
-def test_the_stream_carries_the_output_and_ends_with_done(api):
-    prediction = api.create(**STORY)
-    events = api.events(prediction)
-    assert text_of(events) == "".join(api.final(prediction)["output"])
+def test_the_stream_carries_the_output_and_ends_with_done(story):
+    prediction, events = story
+    assert text_of(events) == "".join(prediction["output"])
     assert events[-1][1:] == ("done", "{}")
 
 
-def test_it_needs_no_token_and_says_hi(api):
-    prediction = api.create(**STORY)
+def test_it_needs_no_token_and_says_hi(story):
+    prediction, _ = story
     answer = httpx.get(prediction["urls"]["stream"])
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.text.startswith(": hi\n\n")
 
 
-def test_every_event_has_an_id_that_rises(api):
-    ids = [event_id for event_id, _, _ in api.events(api.create(**STORY))]
+def test_every_event_has_an_id_that_rises(story):
+    ids = [event_id for event_id, _, _ in story[1]]
     assert all(re.fullmatch(r"\d{10}:\d+", event_id) for event_id in ids)
     numbers = [tuple(map(int, event_id.split(":"))) for event_id in ids]
     assert numbers == sorted(set(numbers))
 
 
-def test_a_late_subscriber_gets_it_from_the_start(api):
-    prediction = api.create(**STORY)
-    live = api.events(prediction)
+def test_a_late_subscriber_gets_it_from_the_start(api, story):
+    prediction, live = story
     assert api.events(prediction) == live
 
 
-def test_last_event_id_resumes_behind_that_event(api):
-    prediction = api.run(**STORY)
-    events = api.events(prediction)
+def test_last_event_id_resumes_behind_that_event(api, story):
+    prediction, events = story
     assert api.events(prediction, last_event_id=events[3][0]) == events[4:]
 
 
-def test_an_id_that_is_none_replays_everything(api):
-    prediction = api.run(**STORY)
-    assert api.events(prediction, last_event_id="nonsense") == api.events(prediction)
+def test_an_id_that_is_none_replays_everything(api, story):
+    prediction, events = story
+    assert api.events(prediction, last_event_id="nonsense") == events
 
 
-def test_nothing_is_left_after_the_last_id(api):
-    prediction = api.run(**STORY)
-    last = api.events(prediction)[-1][0]
-    assert api.events(prediction, last_event_id=last) == []
+def test_nothing_is_left_after_the_last_id(api, story):
+    prediction, events = story
+    assert api.events(prediction, last_event_id=events[-1][0]) == []
 
 
 def test_tokens_are_sent_one_by_one(api, long_input):
@@ -89,7 +93,7 @@ def test_a_failed_prediction_streams_its_error(api):
 
 
 def test_logs_are_streamed(api):
-    prediction = api.run(prompt="Hi.", max_tokens=2)
+    prediction = api.run(prompt="Hi.", max_tokens=1)
     logs = [data for _, event, data in api.events(prediction) if event == "logs"]
     assert any("Using seed" in line for line in logs)
 

