@@ -54,7 +54,7 @@ def _what_happened(prediction: Prediction, *, timed_out: bool) -> str:
 
 def _what_the_deadline_did(prediction: Prediction) -> str:
     if prediction.final:
-        return "was canceled: the time it was given (--timeout) was over."
+        return "was canceled: its time was over. --timeout (in Python timeout=) gives it more."
     if not prediction.id:
         return "took longer than it was given (--timeout), before it had an id."
     return "took longer than it was given (--timeout), and could not be canceled."
@@ -70,24 +70,38 @@ def _advice(prediction: Prediction, *, timed_out: bool) -> str:
 
 
 def _where(prediction: Prediction) -> str:
-    return " · ".join(part for part in (prediction.id, prediction.page) if part)
+    page = f" · {prediction.page}" if prediction.page else ""
+    return f"Prediction {prediction.id}{page}" if prediction.id else ""
 
 
-def explain_interrupt(interrupt: KeyboardInterrupt, prediction: Prediction) -> None:
-    """Have an interrupt tell what became of the prediction, and carry it as `prediction`."""
-    message = _after_interrupt(prediction)
+def explain_interrupt(
+    interrupt: KeyboardInterrupt, prediction: Prediction | None, *, going_on: bool
+) -> None:
+    """Have an interrupt tell what became of the prediction, and carry it as `prediction`.
+
+    Args:
+        interrupt: the interrupt.
+        prediction: what is known of the prediction, if anything.
+        going_on: whether the cancelling is still under way, as after a second interrupt.
+    """
+    message = _after_interrupt(prediction, going_on=going_on)
     interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
+    interrupt.add_note(message)
     interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
         short_traceback("KeyboardInterrupt", message)
     ]
 
 
-def _after_interrupt(prediction: Prediction) -> str:
+def _after_interrupt(prediction: Prediction | None, *, going_on: bool) -> str:
+    if prediction is None:
+        return "Nothing was sent."
     name = f"{prediction.model} ({prediction.id})"
     if not prediction.id:
         return f"{prediction.model} had no id yet. {_WITHOUT_ID}"
+    where = prediction.page or prediction.urls.get("get", "")
+    if going_on:
+        return f"{name} is being canceled; this was not waited for: {where}"
     if not prediction.final:
-        where = prediction.page or prediction.urls.get("get", "")
         return f"{name} could not be canceled and may still be running: {where}"
     if prediction.ok:
         return f"{name} had already succeeded."

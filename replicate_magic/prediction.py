@@ -118,7 +118,7 @@ Event = Created | Update | Output | Log | Retry | Finished
 # -- the snapshot -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Prediction:
     """One prediction, as far as it is known.
 
@@ -140,16 +140,16 @@ class Prediction:
     """
 
     model: str
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict)
     shape: OutputShape | None = None
-    streamed: Chunks = field(default_factory=Chunks, repr=False)
-    streamed_logs: Chunks = field(default_factory=Chunks, repr=False)
-    downloaded: tuple[OutputFile, ...] = field(default=(), repr=False)
-    retry: Retry | None = field(default=None, repr=False)
-    retries: int = field(default=0, repr=False)
-    created_after_s: float | None = field(default=None, repr=False)
-    first_output_after_s: float | None = field(default=None, repr=False)
-    finished_after_s: float | None = field(default=None, repr=False)
+    streamed: Chunks = field(default_factory=Chunks)
+    streamed_logs: Chunks = field(default_factory=Chunks)
+    downloaded: tuple[OutputFile, ...] = field(default=())
+    retry: Retry | None = field(default=None)
+    retries: int = field(default=0)
+    created_after_s: float | None = field(default=None)
+    first_output_after_s: float | None = field(default=None)
+    finished_after_s: float | None = field(default=None)
 
     @property
     def id(self) -> str:
@@ -186,7 +186,8 @@ class Prediction:
     @property
     def logs(self) -> str:
         """What the model printed."""
-        return str(self.raw.get("logs") or "") or self.streamed_logs.text()
+        told, streamed = str(self.raw.get("logs") or ""), self.streamed_logs.text()
+        return streamed if not told or (len(streamed) > len(told) and not self.final) else told
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -313,6 +314,9 @@ class Prediction:
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.id or 'without id'} of {self.model}: {self.status}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # The one import upwards: IPython asks the value itself how it is shown.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -131,19 +132,21 @@ class Session:
             KeyboardInterrupt: the prediction is canceled; `error.prediction` is what is known of
                 it, and the view is closed.
         """
-        job = Job(self.endpoint(target), target, draft, conditions)
-        call: bridge.Call[Prediction, Ended] = bridge.Call(
-            lambda publish: self._perform(job, publish, previewed=view.wants_previews)
-        )
+        call: bridge.Call[Prediction, Ended] | None = None
         try:
+            job = Job(self.endpoint(target), target, draft, conditions)
+            call = bridge.Call(
+                lambda publish: self._perform(job, publish, previewed=view.wants_previews)
+            )
             with bridge.entered(call):
                 for snapshot in call.snapshots():
                     view.update(snapshot)
                 return call.result()
         except KeyboardInterrupt as interrupt:
-            view.close(call.latest)
-            if call.latest:
-                explain_interrupt(interrupt, call.latest)
+            latest = call.latest if call else None
+            explain_interrupt(interrupt, latest, going_on=bool(call and not call.wait(0)))
+            with suppress(KeyboardInterrupt):  # a second one is no news
+                view.close(latest)
             raise
         except BaseException:
             view.close(None)
@@ -249,7 +252,7 @@ class Session:
         publish(latest)
         try:
             create = _create(request, described, job.conditions)
-            in_time = await predict(client, create, self._conduct(described, job.conditions), emit)
+            in_time = await predict(client, create, self._conduct(described, job), emit)
         except errors.InvalidInput:
             self._described.pop((client.base, str(job.target)), None)  # it may be a stale schema
             raise
@@ -258,14 +261,22 @@ class Session:
             publish(latest)
         return Ended(latest, timed_out=not in_time)
 
-    def _conduct(self, described: Described, conditions: Conditions) -> Conduct:
+    def _is_gone(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint was the embedded engine, and its process has ended."""
+        engine = self._engine
+        ours = engine is not None and protocol.base_url(engine.base_url) == endpoint.base
+        return bool(ours and engine and not engine.alive)
+
+    def _conduct(self, described: Described, job: Job) -> Conduct:
+        endpoint = job.endpoint
         return Conduct(
-            began_s=conditions.began_s,
-            deadline_s=conditions.deadline_s,
-            stream=conditions.stream,
+            began_s=job.conditions.began_s,
+            deadline_s=job.conditions.deadline_s,
+            stream=job.conditions.stream,
             fallback_version=described.latest,
             official=described.official,
             is_known=self._ids.__contains__,
+            is_gone=lambda: self._is_gone(endpoint),
         )
 
     async def _client(self, endpoint: Endpoint) -> Client:

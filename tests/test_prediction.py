@@ -431,13 +431,17 @@ def failed(error, **raw):
         (failed("The input was flagged as sensitive. (E005)"), "a/b failed", "The model refused"),
         (failed("Director: unexpected error (E6716)"), "a/b failed", "It did not start in time"),
         (failed("Director: unexpected error"), "a/b failed", "A fault on Replicate's side"),
-        (failed(None), "a/b failed: no reason was given", "abc · https"),
-        (failed(""), "a/b failed: no reason was given", "abc · https"),
-        (failed({"detail": "x"}), 'a/b failed: {"detail": "x"}', "abc · https"),
-        (failed("ordinary"), "a/b failed: ordinary", f"abc · {WEB}"),
-        (prediction(status="canceled"), "a/b was canceled.", "abc"),
-        (prediction(status="aborted"), "a/b was aborted: its deadline passed before it", "abc"),
-        (prediction(status="expired"), "a/b ended with the status expired.", "abc"),
+        (failed(None), "a/b failed: no reason was given", "Prediction abc · https"),
+        (failed(""), "a/b failed: no reason was given", "Prediction abc · https"),
+        (failed({"detail": "x"}), 'a/b failed: {"detail": "x"}', "Prediction abc · https"),
+        (failed("ordinary"), "a/b failed: ordinary", f"Prediction abc · {WEB}"),
+        (prediction(status="canceled"), "a/b was canceled.", "Prediction abc"),
+        (
+            prediction(status="aborted"),
+            "a/b was aborted: its deadline passed before it",
+            "Prediction abc",
+        ),
+        (prediction(status="expired"), "a/b ended with the status expired.", "Prediction abc"),
     ],
 )
 def test_a_failure_says_what_happened_and_what_to_try(found, first, second):
@@ -448,13 +452,13 @@ def test_a_failure_says_what_happened_and_what_to_try(found, first, second):
 
 
 def test_a_failure_names_the_prediction_and_its_page():
-    assert f"abc · {WEB}" in why_not(failed("E1001")).splitlines()
+    assert f"Prediction abc · {WEB}" in why_not(failed("E1001")).splitlines()
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("canceled", "was canceled: the time it was given (--timeout) was over."),
+        ("canceled", "was canceled: its time was over."),
         ("processing", "could not be canceled.\nIt may still be running, and be billed."),
     ],
 )

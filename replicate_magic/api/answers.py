@@ -127,7 +127,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 }
 
 _ADVICE: dict[int, str] = {
-    401: "Check REPLICATE_API_TOKEN. Models named local/… need none.",
+    401: "Check REPLICATE_API_TOKEN.",
     402: "Buy credit at https://replicate.com/account/billing; local/… models cost nothing.",
     403: "The token has no right to this.",
     404: "Check the spelling; a private model needs a token of its owner.",
@@ -146,12 +146,14 @@ def refusal(answer: Answer, *, subject: str) -> errors.ReplicateMagicError:
         )
     problem = _json_object(answer.body) or {}
     detail = problem.get("detail")
-    words = _own_words(problem)
-    words = f"{words} (HTTP {answer.status})." if words else _described(answer)
+    said = _own_words(problem)
+    words = f"{said} (HTTP {answer.status})." if said else _described(answer)
     kind = _KINDS.get(
         answer.status, errors.ServerError if answer.status >= 500 else errors.APIError
     )
-    advice = _ADVICE.get(answer.status, "" if answer.status < 500 else "Try again in a while.")
+    advice = _ADVICE.get(answer.status, "") if said else "Is REPLICATE_BASE_URL right?"
+    if answer.status >= 500:
+        advice = "Try again in a while."
     return kind(
         f"{subject}: {words} {advice}".rstrip(),
         status=answer.status,

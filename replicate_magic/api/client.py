@@ -90,7 +90,8 @@ class Client:
             )
         except _NOT_SENT as error:
             raise ConnectionFailed(
-                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent."
+                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent. Are you "
+                "offline? If that is the wrong address, look at REPLICATE_BASE_URL."
             ) from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise ConnectionLost(

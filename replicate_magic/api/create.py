@@ -39,6 +39,7 @@ class Conduct:
             route answers 404.
         official: whether the model is an official one, where it is known.
         is_known: whether an id belongs to another prediction of ours.
+        is_gone: whether nobody will ever answer again: the engine's process has ended.
     """
 
     began_s: float
@@ -47,6 +48,7 @@ class Conduct:
     fallback_version: str | None = None
     official: bool | None = None
     is_known: Callable[[str], bool] = lambda _: False
+    is_gone: Callable[[], bool] = lambda: False
 
 
 class Creation:

@@ -36,6 +36,10 @@ _ID_WITHIN_S = 3.0  # how long a cancelled create is waited for, in front of the
 _CANCEL_WITHIN_S = 1.5
 _MOST_BAD_ANSWERS = 5
 _MOST_BAD_STREAMS = 5
+_GONE = (
+    "The engine on this machine ended in the middle of {}: it was killed, or ran out of memory. "
+    "Running the cell again starts it anew."
+)
 _NOT_YET_FOUND_S = 10.0  # a GET may answer 404 for a moment after the create
 
 
@@ -159,6 +163,8 @@ class _Run:
                 errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError,
                 errors.RateLimited,
             ) as error:  # fmt: skip
+                if self._conduct.is_gone():
+                    raise errors.EngineUnavailable(_GONE.format(self._subject)) from error
                 reason = one_line(str(error))
             except errors.NotFound as error:
                 if self._loop.time() - self._created_s > _NOT_YET_FOUND_S:
@@ -250,7 +256,7 @@ class _Run:
         await self._cancel()
 
     async def _cancel(self) -> None:
-        if not self.raw or is_final(self.raw):
+        if not self.raw or is_final(self.raw) or self._conduct.is_gone():
             return
         try:
             async with asyncio.timeout(_CANCEL_WITHIN_S):

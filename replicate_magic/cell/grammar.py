@@ -40,11 +40,13 @@ class Line:
 
     Attributes:
         words: what is neither input nor option: models, and the prompt of the line form.
+        written: the same as it was written, with its quotes.
         inputs: `key=value` and `key:=JSON`, in the order given.
         options: the options.
     """
 
     words: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     inputs: Mapping[str, Given] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
 
@@ -55,20 +57,25 @@ def parse_line(text: str) -> Line:
     Raises:
         CellError: an unknown option, a missing value, an input given twice, an open quote.
     """
-    words: list[str] = []
+    words: list[Token] = []
     inputs: dict[str, Given] = {}
     options: dict[str, Any] = {}
     tokens = iter(tokenize(text))
     for token in tokens:
         if token.is_dash_dash:
-            words.extend(rest.text for rest in tokens)
+            words.extend(tokens)
         elif token.is_option:
             take_option(token.text, (value.text for value in tokens), options)
         elif token.key is not None:
             _take_input(inputs, token.key, _given(token.value, is_json=token.is_json))
         else:
-            words.append(token.text)
-    return Line(words=tuple(words), inputs=inputs, options=Options(**options))
+            words.append(token)
+    return Line(
+        words=tuple(word.text for word in words),
+        written=tuple(word.written for word in words),
+        inputs=inputs,
+        options=Options(**options),
+    )
 
 
 def _given(text: str, *, is_json: bool) -> Given:
@@ -95,10 +102,12 @@ class Token:
     Attributes:
         text: the word without its quotes.
         plain: how many of its first characters stood outside quotes, and behind no backslash.
+        written: the word as it was written.
     """
 
     text: str
     plain: int
+    written: str
 
     @property
     def _assignment(self) -> re.Match[str] | None:
@@ -150,13 +159,15 @@ def tokenize(text: str) -> list[Token]:
             position += 1
         if position == len(text):
             return tokens
-        token, position = _read_word(text, position)
-        tokens.append(token)
+        word, plain, end = _read_word(text, position)
+        tokens.append(Token(text=word, plain=plain, written=text[position:end]))
+        position = end
 
 
-def _read_word(text: str, position: int) -> tuple[Token, int]:
+def _read_word(text: str, position: int) -> tuple[str, int, int]:
+    """A word, how much of it is plain, and where it ends."""
     if json_end := _json_end(text, position):
-        return Token(text=text[position:json_end], plain=json_end - position), json_end
+        return text[position:json_end], json_end - position, json_end
     parts: list[str] = []
     plain: int | None = None
     while position < len(text) and not text[position].isspace():
@@ -176,7 +187,7 @@ def _read_word(text: str, position: int) -> tuple[Token, int]:
             parts.append(char)
             position += 1
     word = "".join(parts)
-    return Token(text=word, plain=len(word) if plain is None else plain), position
+    return word, len(word) if plain is None else plain, position
 
 
 def _json_end(text: str, position: int) -> int | None:
@@ -229,17 +240,21 @@ _HEADER_LINE = re.compile(r"(?P<key>[A-Za-z_][\w.-]*)\s*(?P<sign>:=|:(?=\s|$))(?
 def split_header(body: str) -> tuple[dict[str, Given], str]:
     """The inputs of the header block, and the body behind it.
 
-    A header begins with a line `---` as the first line and ends with the next one. Without a
-    second one there is no header, and the body is text.
+    A header begins with a line `---` before any text, and ends with the next such line.
 
     Raises:
-        CellError: a line of it is not `key: value`, or a key stands twice.
+        CellError: a line of it is not `key: value`, a key stands twice, or it does not end.
     """
-    lines = body.split("\n")
+    lines = body.lstrip("\r\n").split("\n")
     if lines[0].rstrip() != "---":
         return {}, body
     end = next((n for n, line in enumerate(lines) if n and line.rstrip() == "---"), None)
     if end is None:
+        if len(lines) > 1 and _HEADER_LINE.match(lines[1]):
+            raise CellError(
+                "The header block is not closed: a second line `---` ends it. --raw takes the "
+                "whole body as text."
+            )
         return {}, body
     return _header_inputs(lines[1:end]), "\n".join(lines[end + 1 :]).lstrip("\r\n")
 
@@ -264,7 +279,7 @@ def _header_inputs(lines: list[str]) -> dict[str, Given]:
         key = match["key"]
         value = match["value"].strip()
         if match["sign"] == ":":
-            value = _unquoted(value)
+            value = "" if value == "|" else _unquoted(value)  # YAML's mark for the lines below
         _take_input(inputs, key, _given(value, is_json=match["sign"] == ":="))
     return inputs
 

@@ -61,7 +61,7 @@ def read_target(text: str) -> Target:
     Raises:
         CellError: it is none.
     """
-    match = _MODEL.fullmatch(text.removeprefix("https://replicate.com/"))
+    match = _MODEL.fullmatch(re.sub(r"^(https://)?(www\.)?replicate\.com/", "", text))
     if match and not (match["deployment"] and match["version"]):
         kind: Literal["model", "version", "deployment"] = (
             "deployment" if match["deployment"] else "version" if match["version"] else "model"
@@ -72,6 +72,8 @@ def read_target(text: str) -> Target:
             f"{one_line(text, limit=80)}: running on a Cog server's address is not part of this "
             "version of replicate_magic."
         )
+    if text.startswith(("{", "$")):
+        raise CellError(f"{one_line(text, limit=80)}: a variable is written {{{{name}}}}.")
     raise CellError(
         f"{one_line(text, limit=80)} is not a model. Write owner/name, owner/name:version, "
         "deployment:owner/name, or local/smollm2-135m-instruct, which needs no account."

@@ -71,8 +71,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _default_home() -> Path:
-    if home := os.environ.get("REPLICATE_MAGIC_HOME"):
-        return Path(home)
+    if home := os.environ.get("REPLICATE_MAGIC_HOME", "").strip().strip("'\""):
+        return Path(home).expanduser().absolute()
     from platformdirs import user_data_path
 
     return user_data_path("replicate_magic", appauthor=False)

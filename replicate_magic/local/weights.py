@@ -125,7 +125,9 @@ def _run(
     canceled: threading.Event,
 ) -> int:
     """Run *command* until it ends; its temporary files stay in *scratch*."""
-    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))}
+    plain = {"NO_COLOR": "1", "PIP_NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    scratches = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
+    environment = {**os.environ, **plain, **scratches}
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
     )

@@ -9,7 +9,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import (
     Magics,
@@ -18,14 +18,16 @@ from IPython.core.magic import (
     needs_local_scope,
     no_var_expand,
 )
-from traitlets import Enum, Unicode
+from traitlets import Float, Unicode, Union
 
 from replicate_magic.cell.grammar import parse_line
 from replicate_magic.cell.options import duration
 from replicate_magic.cell.plan import read_cell, read_target
-from replicate_magic.errors import CellError
+from replicate_magic.cell.template import value_of, whole_expression
+from replicate_magic.errors import CellError, JqError
 from replicate_magic.notebook.help import help_text
 from replicate_magic.plain import did_you_mean
+from replicate_magic.views import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.prediction import Prediction
     from replicate_magic.session import Conditions
+    from replicate_magic.views import Place
 
 _COMMANDS = ("run", "help")
 _LATER = (
@@ -51,11 +54,11 @@ class ReplicateMagics(Magics):
 
     shell: InteractiveShell
     default_model = Unicode(help="The model that runs where a cell names none.").tag(config=True)
-    timeout = Unicode("1h", help="Cancel a run after this long: 90s, 5m, 1h.").tag(config=True)
-    view = Enum(
-        ["auto", "browser", "headless", "terminal", "plain"],
-        default_value="auto",
-        help="Where output goes, if finding it out goes wrong.",
+    timeout = Union(
+        [Unicode(), Float()], default_value="1h", help="Cancel a run after this: 90s, 5m, 1h."
+    ).tag(config=True)
+    view = Unicode(
+        "auto", help=f"Where output goes, if finding it out goes wrong: {', '.join(PLACES)}."
     ).tag(config=True)
 
     @no_var_expand
@@ -109,18 +112,27 @@ class _Run:
         if self._options.help:
             return None
         if len(self._line.words) > 1:
-            raise CellError(
-                f"{' '.join(self._line.words)}: several models in one cell are not part of this "
-                "version of replicate_magic. A value with blanks goes in quotes."
-            )
-        return read_target(self._line.words[0] if self._line.words else self._default_model())
+            raise CellError(_too_many(self._line.words))
+        return self._target(self._line.words[0] if self._line.words else self._default_model())
 
     def line_target_and_prompt(self) -> tuple[Target | None, str | None]:
-        """What is to run, and the words behind it as the prompt."""
+        """What is to run, and the words behind it as the prompt.
+
+        One word is read as a shell does; several are a text, with its apostrophes and quotes.
+        """
         if self._options.help:
             return None, None
-        words = self._line.words or (self._default_model(),)
-        return read_target(words[0]), " ".join(words[1:]) or None
+        words, written = self._line.words, self._line.written
+        if self._magics.default_model and not (words and _looks_like_a_model(words[0])):
+            words, written = (self._default_model(), *words), ("", *written)
+        if not words:
+            words = (self._default_model(),)
+        prompt = words[1] if len(words) == 2 else " ".join(written[1:])
+        return self._target(words[0]), prompt or None
+
+    def _target(self, word: str) -> Target:
+        whole = None if self._options.raw else whole_expression(word)
+        return read_target(str(value_of(whole.source, self._evaluate)) if whole else word)
 
     def _default_model(self) -> str:
         default: str = self._magics.default_model
@@ -150,8 +162,7 @@ class _Run:
         program = self._options.jq
         if program is not None:
             jq.check(program)  # before anything is paid for
-        place = cast("views.Place", self._magics.view)
-        view = views.choose(self._look(is_line=is_line), place)
+        view = views.choose(self._look(is_line=is_line), self._place())
         try:
             ended = session.the_session().drive(target, draft, conditions, view)
         except KeyboardInterrupt as interrupt:
@@ -166,6 +177,9 @@ class _Run:
             return prediction
         try:
             answer = views.Answer(outputs=tuple(jq.outputs(program, json.dumps(prediction.raw))))
+        except JqError as error:
+            view.close(prediction)
+            raise JqError(f"{error}\nThe prediction is in `_`.") from error
         except BaseException:
             view.close(prediction)
             raise
@@ -209,11 +223,25 @@ class _Run:
 
         options = self._options
         return Conditions(
-            timeout_s=options.timeout or duration(self._magics.timeout),
+            timeout_s=options.timeout or self._configured_timeout_s(),
             wait_s=options.wait,
             stream=not options.no_stream,
             began_s=self._began_s,
         )
+
+    def _configured_timeout_s(self) -> float:
+        try:
+            return duration(str(self._magics.timeout))
+        except CellError as error:
+            raise CellError(f"%config ReplicateMagics.timeout: {error}") from error
+
+    def _place(self) -> Place:
+        place = self._magics.view
+        if place not in PLACES:
+            raise CellError(
+                f"%config ReplicateMagics.view is {place}: there is {', '.join(PLACES)}."
+            )
+        return place
 
     def _evaluate(self, source: str) -> Any:
         return eval(source, self._scope)  # noqa: S307  (the user's own expression, from their own cell)
@@ -235,11 +263,37 @@ def _text_of(path: str) -> str:
         raise CellError(f"--file {path}: {reason}. Nothing was sent.") from error
 
 
+def _looks_like_a_model(word: str) -> bool:
+    return "/" in word.split(" ", maxsplit=1)[0] or word.startswith("{{")
+
+
+def _too_many(words: tuple[str, ...]) -> str:
+    """What stands beside the model is most often a slip."""
+    first, *others = words
+    word = others[0]
+    if first == "run":
+        return f"%%replicate runs a model by itself: write %%replicate {word}."
+    if any(other.startswith("=") or other.endswith("=") for other in words):
+        return "No blanks around `=`: write key=value."
+    if ":" in word and "/" not in word:
+        return f"{word}: on the line an input is written key=value."
+    if word.isdecimal():
+        return f"{word} stands alone. A time to wait is written --wait={word}."
+    if "/" in word or "{{" in word:
+        return (
+            f"{' '.join(words)}: several models in one cell are not part of this version of "
+            "replicate_magic."
+        )
+    return f"{word} is neither an input nor an option. A value with blanks goes in quotes."
+
+
 def _no_command(command: str) -> str:
     if command in _LATER:
         return f"%replicate {command} is not part of this version of replicate_magic."
+    if _looks_like_a_model(command):
+        return f"A model is run with %replicate run {command}, or with %%replicate {command}."
     return (
-        f"There is no %replicate {command}.{did_you_mean(command, [*_COMMANDS, *_LATER])} "
+        f"There is no %replicate {command}.{did_you_mean(command, _COMMANDS)} "
         "%replicate help lists what there is; %replicate run MODEL PROMPT runs a model."
     )
 

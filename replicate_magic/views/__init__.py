@@ -18,6 +18,8 @@ Place = Literal["auto", "browser", "headless", "terminal", "plain"]
 """Where output goes: a page, a file that is executed with nobody watching, a terminal, a stream;
 `auto` is to be found out."""
 
+PLACES: tuple[Place, ...] = ("auto", "browser", "headless", "terminal", "plain")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -91,7 +93,10 @@ def choose(look: Look, place: Place = "auto") -> View:
         return RichView(look, live=where == "browser")
     from replicate_magic.views.text import TextView
 
-    return TextView(sys.stdout, look, live=where == "plain" or sys.stdout.isatty())
+    tty = sys.stdout.isatty()
+    return TextView(
+        sys.stdout, look, live=where == "plain" or tty, rewrites=where == "terminal" and tty
+    )
 
 
 def find_place() -> Place:

@@ -71,4 +71,4 @@ def _read_as_json(prediction: Prediction) -> str:
     try:
         return pretty(json.loads(prediction.text))
     except (ValueError, RecursionError):
-        return pretty(prediction.output)
+        return pretty(prediction.text if prediction.is_text else prediction.output)

@@ -156,10 +156,9 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
     return _pre(body.text)
 
 
-def _pre(text: str, font: str = "") -> str:
+def _pre(text: str, font: str = "var(--jp-code-font-family, monospace)") -> str:
     """Text as it stands; front ends leave formulas in a `<pre>` alone."""
-    style = f"{_WRAPPED}; font-family: {font}" if font else _WRAPPED
-    return f'<pre style="{style}">{html.escape(text)}</pre>'
+    return f'<pre style="{_WRAPPED}; font-family: {font}">{html.escape(text)}</pre>'
 
 
 def _picture(file: OutputFile) -> Bundle | None:
@@ -193,7 +192,7 @@ def _markdown(text: str) -> str:
 def _renderer() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("js-default").disable("image")
+    return MarkdownIt("js-default", {"breaks": True}).disable("image")
 
 
 def _sanitised(markup: str) -> str:

@@ -41,7 +41,7 @@ def status_line(prediction: Prediction) -> str:
 def name(prediction: Prediction) -> str:
     """The model, with the first characters of its version where that is a hash."""
     version = prediction.version or ""
-    short = f":{version[:8]}" if re.fullmatch(r"[0-9a-f]{40,64}", version) else ""
+    short = f" ({version[:8]})" if re.fullmatch(r"[0-9a-f]{40,64}", version) else ""
     return one_line(f"{prediction.model}{short}")
 
 
@@ -53,7 +53,10 @@ def state(prediction: Prediction) -> str:
         return f"{one_line(prediction.retry.reason)}, again in {duration(prediction.retry.delay_s)}"
     if len(prediction.streamed):
         return "streaming"
-    return {"processing": "running"}.get(prediction.status, one_line(prediction.status))
+    if prediction.status == "processing":
+        return "running"
+    logged = prediction.logs.strip().splitlines()[-1:]  # such as a download's progress
+    return ": ".join([one_line(prediction.status), *(one_line(line, limit=80) for line in logged)])
 
 
 def queued_s(prediction: Prediction) -> float | None:

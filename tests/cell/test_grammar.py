@@ -473,10 +473,9 @@ def test_a_malformed_header_says_which_line(lines, message):
         "",
         "text",
         "---",
-        "---\nseed: 5\nno end",
+        "---\nno end",
         "--- \n",
         " ---\na: 1\n---\n",
-        "\n---\na: 1\n---\n",
         "----\na: 1\n---\n",
         "text\n---\na: 1\n---\n",
         "-- -\n---\n",
@@ -518,3 +517,26 @@ def test_any_body_is_split_or_refused_as_a_cell_error(text):
     for body in (text, f"---\n{text}\n---\n{text}"):
         with suppress(CellError):
             split_header(body)
+
+
+def test_a_header_block_may_follow_blank_lines():
+    assert split_header("\n\n---\na: 1\n---\nhi") == ({"a": Given(text="1")}, "hi")
+
+
+def test_a_header_block_without_its_end_is_told():
+    with pytest.raises(CellError, match="not closed"):
+        split_header("---\nseed: 5\nno end")
+
+
+def test_yamls_mark_for_the_lines_below_is_no_text():
+    inputs, _ = split_header("---\nsystem_prompt: |\n  a\n  b\n---\n")
+    assert inputs == {"system_prompt": Given(text="a\nb")}
+
+
+def test_words_are_kept_as_they_were_written_too():
+    line = parse_line("""a/b It's Anna's "birthday" today""")
+    assert " ".join(line.written) == """a/b It's Anna's "birthday" today"""
+
+
+def test_a_backslash_before_a_letter_stands_for_itself():
+    assert inputs_of(r"image=@C:\new\x.png") == {"image": ("file", r"C:\new\x.png")}

@@ -82,7 +82,7 @@ def test_a_target_is_read_and_written_the_same(text, kind, owner, name, version)
     "text",
     [
         *("", " ", "llama", "a/", "/b", "a/b/c", "a/b:", "a//b", "a b/c", "a/b c", "-a/b"),
-        *("a/../b", "a/b:c:d", "deployment:a", "deployment:a/b:c", "a/b\n", "{{x}}", "a/b?c"),
+        *("a/../b", "a/b:c:d", "deployment:a", "deployment:a/b:c", "a/b\n", "a/b?c"),
     ],
 )
 def test_what_is_no_target_is_refused(text):
@@ -538,3 +538,14 @@ def test_without_a_schema_every_input_passes():
     assert plan(
         read_target("a/b"), Draft(inputs={"any": 1}, prompt="x"), Schema(), read_bytes
     ).input == {"any": 1, "prompt": "x"}
+
+
+@pytest.mark.parametrize("text", ["https://replicate.com/a/b", "replicate.com/a/b", "a/b"])
+def test_the_address_of_a_models_page_names_the_model(text):
+    assert str(read_target(text)) == "a/b"
+
+
+@pytest.mark.parametrize("text", ["{model}", "$model"])
+def test_a_variable_in_another_spelling_is_told_how_it_is_written(text):
+    with pytest.raises(CellError, match=r"written \{\{name\}\}"):
+        read_target(text)

@@ -139,6 +139,11 @@ MISTAKES = {
     "%%replicate acme/poet prompt=a\nhi": "given twice",
     "%replicate runn acme/poet": "Did you mean run?",
     "%replicate runs": "not part of this version",
+    "%replicate acme/poet hi": "%replicate run acme/poet",
+    "%%replicate acme/poet n = 3\nhi": "No blanks around `=`",
+    "%%replicate acme/poet --wait 5\nhi": "--wait=5",
+    "%%replicate run acme/poet\nhi": "write %%replicate acme/poet",
+    "%%replicate acme/poet n:3\nhi": "key=value",
 }
 
 
@@ -278,6 +283,35 @@ def test_the_argument_wins_over_the_header_and_the_configuration(execute, replic
     [create] = replicate.seen("create")
     assert create.json["input"]["n"] == 1
     assert create.headers["cancel-after"] == "30s"
+
+
+def test_the_model_may_come_from_a_variable(execute, replicate):
+    execute("model = 'acme/poet'", "%%replicate {{model}}\nhi", "%replicate run {{model}} hi")
+    assert [request.path for request in replicate.seen("create")] == [
+        "/v1/models/acme/poet/predictions"
+    ] * 2
+
+
+def test_several_words_of_the_line_form_keep_their_apostrophes(execute, replicate):
+    execute("""%replicate run acme/poet It's Anna's "day" today""")
+    assert replicate.seen("create")[0].json["input"] == {"prompt": """It's Anna's "day" today"""}
+
+
+def test_a_bad_setting_is_told_at_its_use_and_the_extension_still_loads(execute):
+    _, cell, _, again = execute(
+        '%load_ext replicate_magic\n%config ReplicateMagics.view = "fancy"',
+        "%%replicate acme/poet\nhi",
+        "%reload_ext replicate_magic\n%config ReplicateMagics.view = 'auto'",
+        "%%replicate acme/poet\nhi",
+    )
+    assert "ReplicateMagics.view is fancy" in cell.error
+    assert again.text.startswith("Hello world")
+
+
+def test_single_line_breaks_stay(execute, replicate):
+    replicate.tells(say("roses\nviolets"), become("succeeded"))
+    [cell] = execute("%%replicate acme/poet\nhi")
+    assert "roses<br>" in cell.bundles[0]["text/html"]
 
 
 def test_help_lists_every_option_and_sends_nothing(execute, replicate):

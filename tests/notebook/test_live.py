@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from replicate_server import become, hold, late, say
+import pytest
+from replicate_server import become, hold, late, log, say
 
 
 def shows(text):
@@ -68,6 +69,56 @@ def test_the_next_cell_works_after_an_interrupt(page, replicate):
     page.wait()
     page.run("%%replicate acme/poet\nhi")
     assert page.shown().text.startswith("fine")
+
+
+def test_a_second_interrupt_at_once_still_tells_and_keeps(page, replicate):
+    replicate.tells(say("Once upon"), hold(), become("succeeded"))
+    page.start("%%replicate acme/poet\nhi")
+    page.wait(shows("Once upon"))
+    page.manager.interrupt_kernel()
+    time.sleep(0.01)  # as two presses of a key are
+    page.manager.interrupt_kernel()
+    page.wait()
+    assert page.shown().error.startswith("KeyboardInterrupt")
+    assert len(page.shown().traceback.splitlines()) < 3
+    replicate.wait_for("cancel")
+    assert page.value("_.text") == "'Once upon'"
+    assert len(replicate.seen("cancel")) == 1
+
+
+def test_logs_are_told_while_the_model_starts(page, replicate):
+    replicate.tells(
+        log("Downloading 31 %\n"), become("starting"), hold(), become("succeeded", output="x")
+    )
+    page.start("%%replicate acme/poet\nhi")
+    page.wait(shows("starting: Downloading 31 %"))
+    replicate.release()
+    page.wait()
+    assert "Downloading" not in page.shown().text
+
+
+@pytest.mark.model
+def test_an_engine_that_is_killed_in_mid_run_is_told_at_once(page):
+    page.run(
+        "import os; os.environ.pop('REPLICATE_BASE_URL'); os.environ.pop('REPLICATE_API_TOKEN')"
+    )
+    page.start("%%replicate local/smollm2-135m-instruct max_tokens=1500\nWrite a long story.")
+    page.wait(shows("streaming"), timeout_s=60)
+    killed = [p for p in children_of(page) if "replicate_magic.local" in " ".join(p.cmdline())]
+    for process in killed:
+        process.kill()
+    page.wait()
+    assert len(killed) == 1
+    assert page.shown().error.startswith("EngineUnavailable")
+    assert "starts it anew" in page.shown().traceback
+    page.run("%%replicate local/smollm2-135m-instruct max_tokens=5\nHi.")
+    assert "succeeded" in page.shown().text
+
+
+def children_of(page):
+    import psutil
+
+    return psutil.Process(page.manager.provisioner.pid).children(recursive=True)
 
 
 def test_an_error_before_anything_runs_leaves_no_unfinished_display(page, replicate):

@@ -119,7 +119,7 @@ def test_a_finished_run_is_told_on_one_line():
         (None, "a/b"),
         ("hidden", "a/b"),
         ("dp-0123", "a/b"),
-        ("0123456789abcdef" * 4, "a/b:01234567"),
+        ("0123456789abcdef" * 4, "a/b (01234567)"),
         (5, "a/b"),
         ([], "a/b"),
     ],

@@ -162,8 +162,8 @@ def test_text_that_holds_json_is_pretty_where_json_is_asked_for():
     assert text == '{\n  "a": 1\n}\n\n'
 
 
-def test_text_that_holds_no_json_shows_the_outputs_json():
-    assert printed(prediction(["no"]), format="json", status=False) == '[\n  "no"\n]\n\n'
+def test_text_that_holds_no_json_is_shown_as_a_json_string():
+    assert printed(prediction(["no"]), format="json", status=False) == '"no"\n\n'
 
 
 @pytest.mark.parametrize("depth", [100, 900])
