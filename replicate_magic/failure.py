@@ -77,7 +77,7 @@ def _where(prediction: Prediction) -> str:
 def explain_interrupt(
     interrupt: KeyboardInterrupt, prediction: Prediction | None, *, going_on: bool
 ) -> None:
-    """Have an interrupt tell what became of the prediction, and carry it as `prediction`.
+    """Have an interrupt tell what became of the prediction, and carry it if it has an id.
 
     Args:
         interrupt: the interrupt.
@@ -85,7 +85,8 @@ def explain_interrupt(
         going_on: whether the cancelling is still under way, as after a second interrupt.
     """
     message = _after_interrupt(prediction, going_on=going_on)
-    interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
+    if prediction and prediction.id:
+        interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
     interrupt.add_note(message)
     interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
         short_traceback("KeyboardInterrupt", message)

@@ -146,7 +146,7 @@ class Session:
             latest = call.latest if call else None
             explain_interrupt(interrupt, latest, going_on=bool(call and not call.wait(0)))
             with suppress(KeyboardInterrupt):  # a second one is no news
-                view.close(latest)
+                view.close(latest if latest and latest.id else None)
             raise
         except BaseException:
             view.close(None)
@@ -245,8 +245,8 @@ class Session:
         try:
             async with asyncio.timeout_at(job.conditions.deadline_s):
                 described = await self._describe(client, job, emit)
-        except TimeoutError:
-            return Ended(latest, timed_out=True)
+        except TimeoutError as error:
+            raise _too_late(latest) from error
         request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
         latest = replace(latest, shape=request.schema.shape)
         publish(latest)
@@ -256,6 +256,8 @@ class Session:
         except errors.InvalidInput:
             self._described.pop((client.base, str(job.target)), None)  # it may be a stale schema
             raise
+        if not latest.id:
+            raise _too_late(latest)
         if latest.ok and previewed and latest.files:
             latest = replace(latest, downloaded=await previews(client, latest.files))
             publish(latest)
@@ -305,6 +307,10 @@ class Session:
         return described
 
 
+def _too_late(prediction: Prediction) -> errors.PredictionTimeout:
+    return errors.PredictionTimeout(why_not(prediction, timed_out=True), prediction=prediction)
+
+
 def _create(request: Request, described: Described, conditions: Conditions) -> Create:
     return protocol.Create(
         target=request.target,
@@ -337,7 +343,7 @@ def check(ended: Ended) -> Prediction:
     """
     prediction = ended.prediction
     if ended.timed_out:
-        raise errors.PredictionTimeout(why_not(prediction, timed_out=True), prediction=prediction)
+        raise _too_late(prediction)
     if not prediction.ok:
         raise errors.PredictionFailed(why_not(prediction), prediction=prediction)
     return prediction

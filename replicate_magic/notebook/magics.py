@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.prediction import Prediction
     from replicate_magic.session import Conditions
-    from replicate_magic.views import Place
+    from replicate_magic.views import Look, Place
 
 _COMMANDS = ("run", "help")
 _LATER = (
@@ -74,7 +74,7 @@ class ReplicateMagics(Magics):
             run = _Run(self, parse_line(line), scope, began_s)
             run.perform(run.cell_target(), cell, is_line=False)
             return None
-        command, _, rest = line.strip().partition(" ")
+        command, rest = [*line.split(maxsplit=1), "", ""][:2]
         match command:
             case "run":
                 run = _Run(self, parse_line(rest), scope, began_s)
@@ -155,7 +155,7 @@ class _Run:
             return None
         return self._send(target, draft, conditions, is_line=is_line)
 
-    def _send(self, target: Target, draft: Any, conditions: Conditions, *, is_line: bool) -> Any:
+    def _send(self, target: Target, draft: Draft, conditions: Conditions, *, is_line: bool) -> Any:
         from replicate_magic import session, views
         from replicate_magic.runs import jq
 
@@ -187,7 +187,7 @@ class _Run:
         self._store(answer.value)
         return answer.value
 
-    def _look(self, *, is_line: bool) -> Any:
+    def _look(self, *, is_line: bool) -> Look:
         from replicate_magic.views import Look
 
         options = self._options
@@ -246,7 +246,7 @@ class _Run:
     def _evaluate(self, source: str) -> Any:
         return eval(source, self._scope)  # noqa: S307  (the user's own expression, from their own cell)
 
-    def _print_dry_run(self, target: Target, draft: Any, conditions: Conditions) -> None:
+    def _print_dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> None:
         from replicate_magic import session
         from replicate_magic.notebook.dry_run import dry_run_text
 
@@ -313,6 +313,6 @@ def unload(shell: InteractiveShell) -> None:
     manager.registry.pop(ReplicateMagics.__name__, None)
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
-    for name in ("replicate_magic.session", "replicate_magic.runs.jq"):
+    for name in ("replicate_magic.session", "replicate_magic.runs.jq"):  # imported if ever used
         if module := sys.modules.get(name):
             module.close()

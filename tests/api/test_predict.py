@@ -706,3 +706,36 @@ def test_what_the_server_adds_is_kept(replicate):
     replicate.fails("create", changed(novelty={"a": 1}))
     replicate.fails("get", always=changed(novelty={"a": 2}))
     assert run("acme/poet", prompt="x").raw["novelty"] == {"a": 2}
+
+
+# -- looking the model up -------------------------------------------------------------------------
+
+
+def test_looking_the_model_up_keeps_the_deadline_and_sends_nothing(replicate):
+    replicate.fails("model", late(3))
+    began = time.monotonic()
+    with pytest.raises(errors.PredictionTimeout, match="before it had an id"):
+        run("acme/poet", prompt="x", timeout=0.5)
+    assert time.monotonic() - began < 1.5
+    assert replicate.seen("create") == []
+
+
+def test_looking_the_model_up_is_tried_again_and_told(replicate, begin):
+    replicate.fails("model", reset())
+    running = begin("acme/poet", prompt="x")
+    assert running.prediction.text == "Hello world"
+    assert "broke before the answer" in running.retries[0]
+
+
+def test_a_redirected_create_has_created_nothing_and_is_not_looked_for(replicate):
+    replicate.fails("create", redirect(f"{replicate.other_url}/elsewhere"))
+    with pytest.raises(errors.UnexpectedAnswer, match="redirect"):
+        run("acme/poet", prompt="x")
+    assert replicate.seen("list") == []
+
+
+@pytest.mark.parametrize("wait", [0, 61, -1, 2.5])
+def test_a_wait_that_replicate_does_not_take_is_refused(replicate, wait):
+    with pytest.raises(errors.CellError, match="1 to 60"):
+        run("acme/poet", prompt="x", wait=wait)
+    assert replicate.requests == []

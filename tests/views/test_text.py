@@ -288,3 +288,21 @@ def test_a_page_gets_more_than_text(place):
     assert choose(Look(), place).wants_previews
     assert not choose(Look(answer=False), place).wants_previews
     assert not choose(Look(format="text"), place).wants_previews
+
+
+def test_a_terminal_tells_what_is_waited_for_on_one_line_that_goes():
+    out = io.StringIO()
+    view = TextView(out, Look(), live=True, rewrites=True)
+    view.update(prediction(status="starting", logs="Downloading 31 %\n"))
+    view.update(running("Hello"))
+    view.close(prediction(["Hello"]))
+
+    assert "starting: Downloading 31 %\r\x1b[K" in out.getvalue()
+    assert out.getvalue().split("\r\x1b[K")[-1].startswith("Hello\n\n")
+
+
+def test_a_stream_that_cannot_rewrite_tells_nothing_of_waiting():
+    out = io.StringIO()
+    TextView(out, Look(), live=True).update(prediction(status="starting"))
+
+    assert out.getvalue() == ""
