@@ -32,9 +32,14 @@ TAIL_CHARS = 8_000
 """How much of a growing answer is shown, so that each update costs the same."""
 
 _WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0"
+_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"  # in line with what other cells show
 _QUIET = (
     "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em; opacity: 0.85; margin-top: 0.6em"
 )
+_CODE = (
+    "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 0.9em)"
+)
+_PROSE = "font-family: var(--jp-content-font-family, inherit); font-size: inherit"
 _NATIVE_IMAGES = {"image/png", "image/jpeg"}
 _INLINE_IMAGES = {"image/webp", "image/gif"}  # not every tool draws these by their own type
 
@@ -115,16 +120,17 @@ def _as_html(bundle: Bundle) -> str:
 
 
 def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
+    status = _status_html(prediction) if line else ""
     return {
         "text/plain": "\n\n".join(part for part in (text.rstrip("\n"), line) if part),
-        "text/html": f"<div>{body}{_status_html(prediction) if line else ''}</div>",
+        "text/html": f'<div style="{_BLOCK}">{body}{status}</div>',
     }
 
 
 def _growing_bundle(prediction: Prediction, look: Look) -> Bundle:
     text = _tail(prediction) if look.answer and look.growing else ""
     line = status_line(prediction) if look.status else ""
-    body = _pre(text, font="var(--jp-content-font-family, inherit)") if text else ""
+    body = _pre(text, font=_PROSE) if text else ""
     return _bundle(text, body, line, prediction)
 
 
@@ -156,9 +162,9 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
     return _pre(body.text)
 
 
-def _pre(text: str, font: str = "var(--jp-code-font-family, monospace)") -> str:
+def _pre(text: str, font: str = _CODE) -> str:
     """Text as it stands; front ends leave formulas in a `<pre>` alone."""
-    return f'<pre style="{_WRAPPED}; font-family: {font}">{html.escape(text)}</pre>'
+    return f'<pre style="{_WRAPPED}; {font}">{html.escape(text)}</pre>'
 
 
 def _picture(file: OutputFile) -> Bundle | None:

@@ -61,6 +61,11 @@ class Outputs:
     def traceback(self):
         return "\n".join(next(one["traceback"] for one in self.raw if "traceback" in one))
 
+    @property
+    def told(self):
+        """The traceback on one line, however it was wrapped."""
+        return " ".join(self.traceback.split())
+
 
 @pytest.fixture
 def execute(environment):

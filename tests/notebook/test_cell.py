@@ -118,9 +118,9 @@ def test_a_failed_prediction_raises_a_short_error_and_is_kept(execute, replicate
     replicate.tells(log("loading\nout of luck\n"), become("failed", error="CUDA error"))
     cell, kept = execute("%%replicate acme/poet -o mine\nhi", "_.status, mine.error, mine is _")
     assert cell.error.startswith("PredictionFailed: acme/poet failed: CUDA error")
-    assert "out of luck" in cell.traceback
-    assert replicate.predictions[0]["id"] in cell.traceback
-    assert "Traceback" not in cell.traceback
+    assert "out of luck" in cell.told
+    assert replicate.predictions[0]["id"] in cell.told
+    assert "Traceback" not in cell.told
     assert kept.text == "('failed', 'CUDA error', True)"
 
 
@@ -149,8 +149,8 @@ MISTAKES = {
 
 def test_a_mistake_is_told_in_a_line_and_nothing_is_sent(execute, replicate):
     made = dict(zip(MISTAKES, execute(*MISTAKES), strict=True))
-    assert [cell for cell, words in MISTAKES.items() if words not in made[cell].traceback] == []
-    assert [cell for cell in MISTAKES if "Traceback" in made[cell].traceback] == []
+    assert [cell for cell, words in MISTAKES.items() if words not in made[cell].told] == []
+    assert [cell for cell in MISTAKES if "Traceback" in made[cell].told] == []
     assert replicate.seen("create") == []
 
 
