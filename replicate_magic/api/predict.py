@@ -223,9 +223,9 @@ class _Run:
         if chunks:
             self._stream = "flowing"
             self._emit(Output(chunks=chunks, at_s=self._at_s))
-        logs = [event.data for event in events if event.name == "logs"]
+        logs = [event.data.removesuffix("\n") for event in events if event.name == "logs"]
         if logs:
-            self._emit(Log(text="".join(logs), at_s=self._at_s))
+            self._emit(Log(text="".join(f"{line}\n" for line in logs), at_s=self._at_s))
         return any(event.name == "done" for event in events)
 
     # -- stopping: cancelled at Replicate, once --------------------------------------------------

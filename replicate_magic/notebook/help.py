@@ -7,6 +7,7 @@ from replicate_magic.cell.options import OPTIONS, Option
 _HEAD = """\
 %%replicate MODEL [key=value …] [options]     the cell's body is the prompt
 x = %replicate run MODEL [key=value …] [options] [PROMPT]
+                                              a PROMPT that ends in ? goes in double quotes
 
 MODEL is owner/name, owner/name:version, deployment:owner/name, or local/NAME, which runs on this
 machine without an account (local/smollm2-135m-instruct).
