@@ -74,9 +74,9 @@ class Loop:
     async def _wind_down(self) -> None:
         """Calls first: what works for them has to live while they clean up."""
         await _cancelled(self._calls)
-        await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
         for closer in self._closing:
             await closer()
+        await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[Any] | None]) -> None:

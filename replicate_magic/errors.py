@@ -68,7 +68,8 @@ class ReplicateMagicError(Exception):
     """
 
     def _render_traceback_(self) -> list[str]:
-        return [short_traceback(type(self).__name__, str(self))]
+        notes = getattr(self, "__notes__", ())
+        return [short_traceback(type(self).__name__, "\n".join([str(self), *notes]))]
 
 
 class CellError(ReplicateMagicError):

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from replicate_magic.errors import short_traceback
 from replicate_magic.plain import one_line
+from replicate_magic.prediction import CANCELING
 
 if TYPE_CHECKING:
     from replicate_magic.prediction import Prediction
 
 _LOG_LINES = 5
-_WITHOUT_ID = "If it is created all the same, it is canceled as soon as its id is known."
+_WITHOUT_ID = (
+    "If it is created all the same, it is canceled as soon as its id is known, while this process "
+    "lives; after that its own deadline ends it."
+)
 
 _ADVICE = (
     # Replicate's own codes: https://replicate.com/docs/reference/error-codes
@@ -53,6 +57,10 @@ def _what_happened(prediction: Prediction, *, timed_out: bool) -> str:
 
 
 def _what_the_deadline_did(prediction: Prediction) -> str:
+    if _is_canceling(prediction):
+        return (
+            "took longer than it was given (--timeout), and was told to stop; its end is not seen."
+        )
     if prediction.final:
         return "was canceled: its time was over. --timeout (in Python timeout=) gives it more."
     if not prediction.id:
@@ -63,15 +71,27 @@ def _what_the_deadline_did(prediction: Prediction) -> str:
 def _advice(prediction: Prediction, *, timed_out: bool) -> str:
     if not prediction.id:
         return _WITHOUT_ID
-    if timed_out and not prediction.final:
+    if timed_out and not prediction.final and not _is_canceling(prediction):
         return "It may still be running, and be billed."
     error = prediction.error or ""
     return next((advice for sign, advice in _ADVICE if sign in error), "")
 
 
+def _is_canceling(prediction: Prediction) -> bool:
+    return bool(prediction.retry and prediction.retry.reason == CANCELING)
+
+
 def _where(prediction: Prediction) -> str:
     page = f" · {prediction.page}" if prediction.page else ""
     return f"Prediction {prediction.id}{page}" if prediction.id else ""
+
+
+def carry(error: BaseException, prediction: Prediction | None) -> None:
+    """Have an error carry the prediction it is about as `prediction`, where that has an id."""
+    if prediction and prediction.id and not hasattr(error, "prediction"):
+        error.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
+        if not isinstance(error, KeyboardInterrupt):  # whose own words name it
+            error.add_note(_where(prediction))
 
 
 def explain_interrupt(
@@ -85,8 +105,7 @@ def explain_interrupt(
         going_on: whether the cancelling is still under way, as after a second interrupt.
     """
     message = _after_interrupt(prediction, going_on=going_on)
-    if prediction and prediction.id:
-        interrupt.prediction = prediction  # type: ignore[attr-defined]  # for whoever catches it
+    carry(interrupt, prediction)
     interrupt.add_note(message)
     interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
         short_traceback("KeyboardInterrupt", message)
@@ -96,14 +115,12 @@ def explain_interrupt(
 def _after_interrupt(prediction: Prediction | None, *, going_on: bool) -> str:
     if prediction is None:
         return "Nothing was sent."
-    name = f"{prediction.model} ({prediction.id})"
     if not prediction.id:
         return f"{prediction.model} had no id yet. {_WITHOUT_ID}"
+    name = f"{prediction.model} ({prediction.id})"
+    if prediction.final:
+        return f"{name} {'had already succeeded' if prediction.ok else f'was {prediction.status}'}."
     where = prediction.page or prediction.urls.get("get", "")
-    if going_on:
-        return f"{name} is being canceled; this was not waited for: {where}"
-    if not prediction.final:
-        return f"{name} could not be canceled and may still be running: {where}"
-    if prediction.ok:
-        return f"{name} had already succeeded."
-    return f"{name} was {prediction.status}."
+    if going_on or _is_canceling(prediction):
+        return f"{name} was told to stop; its end was not waited for: {where}"
+    return f"{name} could not be canceled and may still be running: {where}"

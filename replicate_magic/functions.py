@@ -47,7 +47,8 @@ def run(
     Raises:
         PredictionFailed: it failed, or was canceled or aborted; `error.prediction` has all of it.
         PredictionTimeout: its time was over; it is canceled.
-        ReplicateMagicError: there is no prediction; the message says why.
+        ReplicateMagicError: it could not be run, or not be followed to its end; the message says
+            why, and the prediction, where it had an id, is `error.prediction`.
     """
     target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
     view = choose(Look()) if show else NoView()

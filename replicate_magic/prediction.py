@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OutputShape = Literal["text", "chunks", "file", "files", "json"]
 """What a model's schema says of its output; `chunks` are strings that are joined to one text."""
 
+CANCELING = "cancel sent"
+"""The reason of a `Retry` for a cancel that Replicate has heard, and whose end is not seen yet."""
+
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 """The statuses that end a prediction (https://replicate.com/docs/reference/http#predictions.get).
 

@@ -7,10 +7,14 @@ to show the view's.
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import os
 import time
-from contextlib import suppress
+from collections import Counter
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,11 +27,11 @@ from replicate_magic.api.models import Described, describe
 from replicate_magic.api.predict import predict
 from replicate_magic.cell.plan import plan
 from replicate_magic.cell.schema import read_schema
-from replicate_magic.failure import explain_interrupt, why_not
+from replicate_magic.failure import carry, explain_interrupt, why_not
 from replicate_magic.prediction import Created, Prediction, Retry, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from replicate_magic.api.client import Pool
@@ -46,6 +50,7 @@ _WITHOUT_ACCOUNT = (
     "Models named local/… run on this machine and need none: "
     "%%replicate local/smollm2-135m-instruct"
 )
+_SETTLE_S = 4.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -121,6 +126,7 @@ class Session:
         self._engine: Engine | None = None
         self._starting = Lock()  # one engine, whoever asks first
         self._ids: set[str] = set()
+        self._under_way: Counter[str] = Counter()  # creates without an id yet, by what they ask for
 
     # -- for callers -----------------------------------------------------------------------------
 
@@ -128,9 +134,11 @@ class Session:
         """Run a prediction for a blocking caller; the caller closes the view.
 
         Raises:
-            ReplicateMagicError: there is no prediction; the view is closed.
-            KeyboardInterrupt: the prediction is canceled; `error.prediction` is what is known of
-                it, and the view is closed.
+            ReplicateMagicError: it could not be run, or not be followed to its end.
+            KeyboardInterrupt: it was canceled.
+
+        With an error the view is closed, and the prediction, where it had an id, is
+        `error.prediction`.
         """
         call: bridge.Call[Prediction, Ended] | None = None
         try:
@@ -142,27 +150,34 @@ class Session:
                 for snapshot in call.snapshots():
                     view.update(snapshot)
                 return call.result()
-        except KeyboardInterrupt as interrupt:
+        except BaseException as error:
             latest = call.latest if call else None
-            explain_interrupt(interrupt, latest, going_on=bool(call and not call.wait(0)))
+            if call:
+                call.cancel()  # once more is no harm: a second interrupt may have cut in before
+            if isinstance(error, KeyboardInterrupt):
+                explain_interrupt(error, latest, going_on=bool(call and not call.wait(0)))
+            else:
+                carry(error, latest)
             with suppress(KeyboardInterrupt):  # a second one is no news
                 view.close(latest if latest and latest.id else None)
-            raise
-        except BaseException:
-            view.close(None)
             raise
 
     async def adrive(self, target: Target, draft: Draft, conditions: Conditions) -> Ended:
         """Run a prediction for a caller on a loop of its own; cancelling it cancels the prediction.
 
         Raises:
-            ReplicateMagicError: there is no prediction.
+            ReplicateMagicError: it could not be run, or not be followed to its end; the
+                prediction, where it had an id, is `error.prediction`.
         """
         job = Job(self.endpoint(target), target, draft, conditions)
         call: bridge.Call[Prediction, Ended] = bridge.Call(
             lambda publish: self._perform(job, publish, previewed=False)
         )
-        return await bridge.awaited(call)
+        try:
+            return await bridge.awaited(call)
+        except errors.ReplicateMagicError as error:
+            carry(error, call.latest)
+            raise
 
     def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
         """The exact request that would be sent, checked against the schema if it can be had."""
@@ -233,12 +248,14 @@ class Session:
         self, job: Job, publish: Callable[[Prediction], None], *, previewed: bool
     ) -> Ended:
         latest = Prediction(model=_model_name(job.target))
+        under_way = ExitStack()
 
         def emit(event: Event) -> None:
             nonlocal latest
             latest = fold(latest, event)
             if isinstance(event, Created):
                 self._ids.add(latest.id)
+                under_way.close()
             publish(latest)
 
         client = await self._client(job.endpoint)
@@ -246,13 +263,22 @@ class Session:
             async with asyncio.timeout_at(job.conditions.deadline_s):
                 described = await self._describe(client, job, emit)
         except TimeoutError as error:
-            raise _too_late(latest) from error
+            raise errors.PredictionTimeout(
+                f"{latest.model} was looked up for longer than it was given (--timeout). Nothing "
+                "was sent.",
+                prediction=latest,
+            ) from error
         request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
         latest = replace(latest, shape=request.schema.shape)
+        asked = json.dumps([str(job.target), request.input], sort_keys=True)
         publish(latest)
         try:
             create = _create(request, described, job.conditions)
-            in_time = await predict(client, create, self._conduct(described, job), emit)
+            conduct = self._conduct(described, job, asked)
+            self._under_way[asked] += 1
+            under_way.callback(self._under_way.subtract, [asked])
+            with under_way:
+                in_time = await predict(client, create, conduct, emit)
         except errors.InvalidInput:
             self._described.pop((client.base, str(job.target)), None)  # it may be a stale schema
             raise
@@ -269,7 +295,7 @@ class Session:
         ours = engine is not None and protocol.base_url(engine.base_url) == endpoint.base
         return bool(ours and engine and not engine.alive)
 
-    def _conduct(self, described: Described, job: Job) -> Conduct:
+    def _conduct(self, described: Described, job: Job, asked: str) -> Conduct:
         endpoint = job.endpoint
         return Conduct(
             began_s=job.conditions.began_s,
@@ -278,6 +304,7 @@ class Session:
             fallback_version=described.latest,
             official=described.official,
             is_known=self._ids.__contains__,
+            is_alone=lambda: self._under_way[asked] <= 1,
             is_gone=lambda: self._is_gone(endpoint),
         )
 
@@ -285,8 +312,8 @@ class Session:
         here = asyncio.get_running_loop()
         if self._pool is None or self._pool[0] is not here:  # closed, or left behind by a fork
             self._pool = (here, open_http())
-            self._clients.clear()
-            bridge.the_loop().at_close(self._pool[1].aclose)
+            self._clients = {}
+            bridge.the_loop().at_close(partial(_close_pool, self._pool[1], self._clients))
         if endpoint not in self._clients:
             pool = self._pool[1]
             self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
@@ -325,7 +352,15 @@ def _model_name(target: Target) -> str:
     return str(replace(target, kind="model", version=None)) if target.version else str(target)
 
 
+async def _close_pool(pool: Pool, clients: Mapping[Endpoint, Client]) -> None:
+    """Cancels that are on their way get a while to arrive."""
+    await asyncio.gather(*(client.settle(_SETTLE_S) for client in clients.values()))
+    await pool.aclose()
+
+
 def _read_bytes(path: Path, most: int) -> bytes:
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would hold up all calls
+        raise OSError(errno.EINVAL, "it is no file that can be sent")
     with path.open("rb") as file:
         return file.read(most)
 

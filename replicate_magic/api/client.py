@@ -28,6 +28,7 @@ Pool = httpx.AsyncClient
 
 _AGENT = f"replicate_magic/{__version__}"
 _CONNECT_S = 10.0
+_MOST_REDIRECTS = 5
 _STREAM_SILENCE_S = 45.0  # the API's own streams end or speak after 30 s
 
 # What happens before a byte of the request has left: sending again cannot pay twice.
@@ -82,7 +83,9 @@ class Client:
             ConnectionLost: something was sent, and no whole answer came.
         """
         url = request.path if "://" in request.path else f"{self.base}{request.path}"
-        headers = {"accept": "application/json", **request.headers, **self._credentials(url)}
+        headers = httpx.Headers(  # its repr hides the token, where a tool shows a frame's variables
+            {"accept": "application/json", **request.headers, **self._credentials(url)}
+        )
         timeout = httpx.Timeout(request.timeout_s, connect=_CONNECT_S)
         try:
             response = await self._http.request(
@@ -129,6 +132,9 @@ class Client:
     async def download(self, url: str, most_bytes: int) -> tuple[bytes | None, int | None]:
         """A file that a model gave: its bytes, and how many there are. No token is sent.
 
+        Only https is followed, and the API's own host: an address comes from a model, and must not
+        reach into the reader's network.
+
         Returns:
             `None` for the bytes where there are more than `most_bytes`; `None` for the length
             where it is not told.
@@ -136,20 +142,26 @@ class Client:
         Raises:
             ConnectionLost: it cannot be had.
         """
-        try:
-            async with self._http.stream("GET", url, follow_redirects=True, timeout=30) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise ConnectionLost(f"{_host(url)} answered HTTP {response.status_code}.")
-                declared = response.headers.get("content-length", "")
-                size = int(declared) if declared.isdecimal() else None
-                body = bytearray()
-                async for piece in response.aiter_bytes():
-                    body += piece
-                    if max(len(body), size or 0) > most_bytes:
-                        return None, size
-                return bytes(body), len(body)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
+        for _ in range(_MOST_REDIRECTS):
+            if not self._may_fetch(url):
+                raise ConnectionLost(f"{_host(url)} is no place that files are fetched from.")
+            try:
+                async with self._http.stream("GET", url, timeout=30) as response:
+                    if response.next_request is None:
+                        return await _body_of(response, most_bytes)
+                    url = str(response.next_request.url)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
+        raise ConnectionLost(f"{_host(url)}: too many redirects.")
+
+    def _may_fetch(self, url: str) -> bool:
+        scheme, host, _ = protocol.origin(url)
+        return scheme == "https" or (scheme == "http" and host == protocol.origin(self.base)[1])
+
+    async def settle(self, within_s: float) -> None:
+        """Let the work behind the caller's back end, for a while."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=within_s)
 
     def go_on(self, work: Coroutine[Any, Any, None]) -> None:
         """Finish some work behind the caller's back: a cancel whose id is still on its way."""
@@ -168,6 +180,19 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self.base}>"
+
+
+async def _body_of(response: httpx.Response, most_bytes: int) -> tuple[bytes | None, int | None]:
+    if response.status_code != httpx.codes.OK:
+        raise ConnectionLost(f"{response.url.host} answered HTTP {response.status_code}.")
+    declared = response.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() else None
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if max(len(body), size or 0) > most_bytes:
+            return None, size
+    return bytes(body), len(body)
 
 
 def _host(url: str) -> str:

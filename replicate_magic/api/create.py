@@ -39,6 +39,7 @@ class Conduct:
             route answers 404.
         official: whether the model is an official one, where it is known.
         is_known: whether an id belongs to another prediction of ours.
+        is_alone: whether no other create of ours with the same input is under way.
         is_gone: whether nobody will ever answer again: the engine's process has ended.
     """
 
@@ -48,6 +49,7 @@ class Conduct:
     fallback_version: str | None = None
     official: bool | None = None
     is_known: Callable[[str], bool] = lambda _: False
+    is_alone: Callable[[], bool] = lambda: True
     is_gone: Callable[[], bool] = lambda: False
 
 
@@ -64,6 +66,7 @@ class Creation:
         self._subject = str(create.target)
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._since: datetime | None = None  # what is listed since then may be ours
 
     @property
     def _at_s(self) -> float:
@@ -84,7 +87,7 @@ class Creation:
         while True:
             if self._stopping.is_set() or self._loop.time() >= self._conduct.deadline_s:
                 raise asyncio.CancelledError  # looking up the model may have taken all the time
-            since = self._client.server_time() - protocol.LOOK_BACK
+            since = self._since = self._client.server_time() - protocol.LOOK_BACK
             try:
                 answer = await self._client.send(protocol.create_request(self._create))
             except errors.ConnectionFailed as error:
@@ -103,6 +106,17 @@ class Creation:
                 raise answers.refusal(answer, subject=self._subject)
             else:
                 return self._created(await self._read_or_look_up(answer, since))
+
+    async def find(self) -> dict[str, Any] | None:
+        """What the request that is under way has created, if there is one that it could be.
+
+        Raises:
+            ReplicateMagicError: it cannot be looked up.
+        """
+        found = await self._candidates(self._since) if self._since else []
+        if len(found) == 1 and self._conduct.is_alone():
+            return self._created(found[0])
+        return None
 
     def _created(self, raw: dict[str, Any]) -> dict[str, Any]:
         self._emit(Created(raw=raw, at_s=self._at_s))
@@ -155,7 +169,7 @@ class Creation:
                 trouble = str(error)  # what broke the create often breaks the next request too
             if found:
                 break
-        if len(found) == 1:
+        if len(found) == 1 and self._conduct.is_alone():
             return found[0]
         raise errors.CreateUnclear(
             _unclear(self._subject, cause, found, trouble), candidates=found

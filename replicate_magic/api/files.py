@@ -21,20 +21,27 @@ if TYPE_CHECKING:
 PREVIEW_BYTES = 5_000_000
 """The largest file that is fetched to be shown."""
 _AT_ONCE = 10
+_MOST_FILES = 20
+_WITHIN_S = 20.0
 
 
 async def previews(client: Client, files: Sequence[OutputFile]) -> tuple[OutputFile, ...]:
     """The files with the bytes of those that can be had and are not too large to show.
 
-    A file that cannot be had stays a link; the run has succeeded all the same.
+    A file that cannot be had in time stays a link, and so do all behind the twentieth; the run has
+    succeeded all the same.
     """
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(file: OutputFile) -> OutputFile:
-        async with places:
-            return await _preview(client, file)
+        try:
+            async with places, asyncio.timeout(_WITHIN_S):
+                return await _preview(client, file)
+        except TimeoutError:
+            return file
 
-    return tuple(await asyncio.gather(*map(one, files)))
+    shown = await asyncio.gather(*map(one, files[:_MOST_FILES]))
+    return (*shown, *files[_MOST_FILES:])
 
 
 async def _preview(client: Client, file: OutputFile) -> OutputFile:

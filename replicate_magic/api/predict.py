@@ -7,6 +7,7 @@ cancels `predict` cancels the prediction at Replicate: that is its last act.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic import errors
@@ -15,6 +16,7 @@ from replicate_magic.api.create import Creation
 from replicate_magic.api.sse import EventDecoder
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import (
+    CANCELING,
     Event,
     Finished,
     Log,
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from replicate_magic.api.sse import ServerEvent
 
 _ID_WITHIN_S = 3.0  # how long a cancelled create is waited for, in front of the person
-_CANCEL_WITHIN_S = 1.5
+_STOP_WITHIN_S = 4.4  # for the id, the cancel and the end together: a person is waiting
+_LATE_STOP_WITHIN_S = 60.0  # where nobody waits any more
 _MOST_BAD_ANSWERS = 5
 _MOST_BAD_STREAMS = 5
 _GONE = (
@@ -79,6 +82,7 @@ class _Run:
         self.raw: dict[str, Any] = {}
         self._client = client
         self._creation = Creation(client, create, conduct, emit)
+        self._create = create
         self._conduct = conduct
         self._emit = emit
         self._subject = str(create.target)
@@ -97,6 +101,7 @@ class _Run:
     async def create(self) -> None:
         """Obtain an id. Being cancelled leaves the POST under way for `stop` to see to."""
         self._creating = asyncio.create_task(self._obtain())
+        self._creating.add_done_callback(_ignore_outcome)
         await asyncio.shield(self._creating)
 
     async def _obtain(self) -> None:
@@ -241,35 +246,60 @@ class _Run:
             raise
 
     async def _stop(self) -> None:
-        """Cancel the prediction, waiting a bounded time for its id."""
+        """Cancel the prediction, waiting a bounded time for its id and for its end."""
+        within_s = self._loop.time() + _STOP_WITHIN_S
         if self._creating and not self._creating.done():
-            await asyncio.wait({self._creating}, timeout=_ID_WITHIN_S)
-        if self._creating and not self._creating.done():
+            await self._wait_for_id(self._creating)
+        if self._creating and not self._creating.done() and not self.raw:
             self._client.go_on(self._cancel_when_created(self._creating))
             return
-        _ignore_outcome(self._creating)
-        await self._cancel()
+        await self._cancel(within_s)
+
+    async def _wait_for_id(self, creating: asyncio.Task[None]) -> None:
+        """An answer that is held back to wait for the result tells the id late: look it up."""
+        if self._create.wait_s is None:
+            await asyncio.wait({creating}, timeout=_ID_WITHIN_S)
+            return
+        with suppress(TimeoutError, errors.ReplicateMagicError):
+            async with asyncio.timeout(_ID_WITHIN_S):
+                while not creating.done() and not self.raw:
+                    self.raw = await self._creation.find() or self.raw
+                    await asyncio.wait({creating}, timeout=0.3)
 
     async def _cancel_when_created(self, creating: asyncio.Task[None]) -> None:
         await asyncio.wait({creating})
-        _ignore_outcome(creating)
-        await self._cancel()
+        await self._cancel(self._loop.time() + _LATE_STOP_WITHIN_S)
 
-    async def _cancel(self) -> None:
-        if not self.raw or is_final(self.raw) or self._conduct.is_gone():
+    async def _cancel(self, until_s: float) -> None:
+        if not self.raw or self._conduct.is_gone():
             return
+        sending = asyncio.create_task(self._send_cancel())
         try:
-            async with asyncio.timeout(_CANCEL_WITHIN_S):
-                await self._send_cancel()
+            async with asyncio.timeout_at(until_s):
+                await asyncio.shield(sending)
                 while not is_final(self.raw):
                     self.raw = await self._get()
                     await asyncio.sleep(0.05)
         except (TimeoutError, errors.ReplicateMagicError):
-            self._emit(Update(raw=self.raw, at_s=self._at_s))  # whether it stopped, is not known
+            self._tell_unfinished(sending)
             return
         self.finish()
 
+    def _tell_unfinished(self, sending: asyncio.Task[None]) -> None:
+        """The cancel was heard and its end not seen, or it goes on being sent."""
+        if sending.done():
+            self._emit(Retry(reason=CANCELING, delay_s=0.0, at_s=self._at_s))
+        else:
+            self._emit(Update(raw=self.raw, at_s=self._at_s))
+            self._client.go_on(self._finish_sending(sending))
+
+    async def _finish_sending(self, sending: asyncio.Task[None]) -> None:
+        await asyncio.wait({sending}, timeout=_LATE_STOP_WITHIN_S)
+        sending.cancel()
+
     async def _send_cancel(self) -> None:
+        if is_final(self.raw):
+            return
         request = protocol.cancel_request(self.raw["id"])
         while True:
             try:
@@ -286,7 +316,7 @@ class _Run:
                 return
 
 
-def _ignore_outcome(task: asyncio.Task[Any] | None) -> None:
-    """Mark a task's exception as seen; what it means has been said elsewhere."""
-    if task and task.done() and not task.cancelled():
+def _ignore_outcome(task: asyncio.Task[Any]) -> None:
+    """Mark a task's exception as seen; whoever waits for the task is told of it too."""
+    if not task.cancelled():
         task.exception()

@@ -67,7 +67,7 @@ def parse_line(text: str) -> Line:
         elif token.is_option:
             take_option(token.text, (value.text for value in tokens), options)
         elif token.key is not None:
-            _take_input(inputs, token.key, _given(token.value, is_json=token.is_json))
+            _take_input(inputs, token.key, token.given)
         else:
             words.append(token)
     return Line(
@@ -76,14 +76,6 @@ def parse_line(text: str) -> Line:
         inputs=inputs,
         options=Options(**options),
     )
-
-
-def _given(text: str, *, is_json: bool) -> Given:
-    if is_json:
-        return Given(text=text, kind="json")
-    if text.startswith("@"):
-        return Given(text=text[1:], kind="file")
-    return Given(text=text)
 
 
 def _take_input(inputs: dict[str, Given], key: str, given: Given) -> None:
@@ -120,14 +112,17 @@ class Token:
         return self._assignment["key"] if self._assignment else None
 
     @property
-    def value(self) -> str:
-        """What stands behind `=` or `:=`."""
-        return self.text[self._assignment.end() :] if self._assignment else self.text
-
-    @property
-    def is_json(self) -> bool:
-        """Whether it is given with `:=`."""
-        return bool(self._assignment and self._assignment["sign"] == ":=")
+    def given(self) -> Given:
+        """What stands behind `=` or `:=`; an `@` in quotes names no file."""
+        match = self._assignment
+        if match is None:
+            return Given(text=self.text)
+        text = self.text[match.end() :]
+        if match["sign"] == ":=":
+            return Given(text=text, kind="json")
+        if text.startswith("@") and match.end() < self.plain:
+            return Given(text=text[1:], kind="file")
+        return Given(text=text)
 
     @property
     def is_dash_dash(self) -> bool:
@@ -277,14 +272,15 @@ def _header_inputs(lines: list[str]) -> dict[str, Given]:
                 "--raw takes the whole body as text."
             )
         key = match["key"]
-        value = match["value"].strip()
-        if match["sign"] == ":":
-            value = "" if value == "|" else _unquoted(value)  # YAML's mark for the lines below
-        _take_input(inputs, key, _given(value, is_json=match["sign"] == ":="))
+        _take_input(inputs, key, _header_given(match["value"].strip(), match["sign"]))
     return inputs
 
 
-def _unquoted(value: str) -> str:
+def _header_given(value: str, sign: str) -> Given:
+    if sign == ":=":
+        return Given(text=value, kind="json")
+    if value == "|":  # YAML's mark for the lines below
+        return Given(text="")
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value
+        return Given(text=value[1:-1])
+    return Given(text=value[1:], kind="file") if value.startswith("@") else Given(text=value)

@@ -165,8 +165,9 @@ class _Run:
         view = views.choose(self._look(is_line=is_line), self._place())
         try:
             ended = session.the_session().drive(target, draft, conditions, view)
-        except KeyboardInterrupt as interrupt:
-            if prediction := getattr(interrupt, "prediction", None):
+        except BaseException as error:
+            prediction: Prediction | None = getattr(error, "prediction", None)
+            if prediction and prediction.id:
                 self._keep(prediction)
             raise
         prediction = ended.prediction
@@ -184,6 +185,8 @@ class _Run:
             view.close(prediction)
             raise
         view.close(prediction, answer)
+        if not answer.outputs and self._options.output and not self._options.quiet:
+            print(f"jq gave no output: {self._options.output} is None")  # noqa: T201
         self._store(answer.value)
         return answer.value
 
@@ -213,9 +216,9 @@ class _Run:
         path = self._options.file
         if path is None:
             return read_cell(self._line, body, self._evaluate)
-        if body and body.strip():
+        draft = read_cell(self._line, body, self._evaluate)
+        if draft.prompt is not None:
             raise CellError(f"The prompt is given twice: as the body and with --file {path}.")
-        draft = read_cell(self._line, None, self._evaluate)
         return replace(draft, prompt=_text_of(path))
 
     def _conditions(self) -> Conditions:
@@ -310,7 +313,9 @@ def unload(shell: InteractiveShell) -> None:
     manager = shell.magics_manager
     for table in manager.magics.values():
         table.pop("replicate", None)
-    manager.registry.pop(ReplicateMagics.__name__, None)
+    magics = manager.registry.pop(ReplicateMagics.__name__, None)
+    if magics in shell.configurables:  # what `%config` lists
+        shell.configurables.remove(magics)
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
     for name in ("replicate_magic.session", "replicate_magic.runs.jq"):  # imported if ever used

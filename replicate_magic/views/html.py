@@ -28,6 +28,7 @@ Bundle = dict[str, Any]
 
 MARKDOWN_CHARS = 200_000
 """Longer answers are shown as plain text: Markdown takes more than a second a megabyte."""
+_MOST_BRACKETS = 5_000
 TAIL_CHARS = 8_000
 """How much of a growing answer is shown, so that each update costs the same."""
 
@@ -158,7 +159,7 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
     if body.kind == "text" and look.format == "html":
         return _sanitised(body.text)
     if body.kind == "text" and look.format in {"auto", "markdown"}:
-        return _markdown(body.text) if len(body.text) <= MARKDOWN_CHARS else _pre(body.text)
+        return _markdown(body.text) if _is_quick(body.text) else _pre(body.text)
     return _pre(body.text)
 
 
@@ -188,6 +189,11 @@ def _link(file: OutputFile) -> str:
     label = href = html.escape(printable(file.url), quote=True)
     anchor = f'<a href="{href}" target="_blank" rel="noopener noreferrer">{label}</a>'
     return f"{anchor} ({html.escape(file_facts(file))})" if file.size_bytes is not None else anchor
+
+
+def _is_quick(text: str) -> bool:
+    """Brackets that close nothing cost quadratic time."""
+    return len(text) <= MARKDOWN_CHARS and text.count("[") <= _MOST_BRACKETS
 
 
 def _markdown(text: str) -> str:

@@ -28,7 +28,7 @@ def say(**what):
 
 say(began=True)
 try:
-    rm.run("acme/poet", prompt="x")
+    rm.run("acme/poet", prompt="x", **json.loads(sys.argv[1]))
 except KeyboardInterrupt as interrupt:
     known = getattr(interrupt, "prediction", None)
     told = "".join(getattr(interrupt, "_render_traceback_", list)())
@@ -42,14 +42,15 @@ sys.stdin.readline()  # the process lives until it is told to end
 class Process:
     """A process that runs a prediction."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, **arguments):
         path = tmp_path / "script.py"
         path.write_text(SCRIPT)
         pipe = subprocess.PIPE
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
-            [sys.executable, path], stdin=pipe, stdout=pipe, text=True, env=environment
-        )
+            [sys.executable, path, json.dumps(arguments)],
+            stdin=pipe, stdout=pipe, text=True, env=environment,
+        )  # fmt: skip
         assert self.says() == {"began": True}
 
     def interrupt(self):
@@ -142,6 +143,36 @@ def test_an_interrupt_during_a_long_create_gives_control_back_and_cancels_later(
     (cancel,) = replicate.wait_for("cancel")
     assert cancel.at_s - (create.at_s + 4.2) < 0.5
     replicate.until(lambda: replicate.predictions[0]["status"] == "canceled")
+
+
+@pytest.mark.parametrize("slow_create", [4.2], indirect=True)
+def test_a_process_that_ends_right_after_an_interrupt_still_cancels(
+    told, slow_create, replicate, process
+):
+    replicate.wait_for("create")
+    process.interrupt()
+    process.says()
+    assert process.end() == 0
+    assert len(replicate.wait_for("cancel")) == 1
+
+
+@pytest.fixture
+def waiting(replicate, slow_create, tmp_path):
+    started = Process(tmp_path, wait=60)
+    yield started
+    started.kill()
+
+
+@pytest.mark.parametrize("slow_create", [30], indirect=True)
+def test_an_interrupt_while_replicate_holds_its_answer_back_finds_the_id_and_cancels(
+    told, replicate, waiting
+):
+    replicate.wait_for("create")
+    waiting.interrupt()
+    said = waiting.says()
+    assert said["status"] == "canceled"
+    assert said["id"] == replicate.predictions[0]["id"]
+    assert len(replicate.seen("create")) == len(replicate.seen("cancel")) == 1
 
 
 @pytest.mark.parametrize("slow_create", [1.5], indirect=True)

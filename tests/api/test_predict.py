@@ -714,7 +714,7 @@ def test_what_the_server_adds_is_kept(replicate):
 def test_looking_the_model_up_keeps_the_deadline_and_sends_nothing(replicate):
     replicate.fails("model", late(3))
     began = time.monotonic()
-    with pytest.raises(errors.PredictionTimeout, match="before it had an id"):
+    with pytest.raises(errors.PredictionTimeout, match="Nothing was sent"):
         run("acme/poet", prompt="x", timeout=0.5)
     assert time.monotonic() - began < 1.5
     assert replicate.seen("create") == []
@@ -739,3 +739,73 @@ def test_a_wait_that_replicate_does_not_take_is_refused(replicate, wait):
     with pytest.raises(errors.CellError, match="1 to 60"):
         run("acme/poet", prompt="x", wait=wait)
     assert replicate.requests == []
+
+
+# -- what is left when it cannot be followed ------------------------------------------------------
+
+
+def test_a_run_that_cannot_be_followed_keeps_its_id_and_what_was_seen(replicate):
+    replicate.tells(say("Hello"), hold())
+    replicate.fails("get", always=answer(401, {"title": "Unauthenticated", "detail": "revoked"}))
+    with pytest.raises(errors.Unauthorized) as caught:
+        run("acme/poet", prompt="x")
+    assert caught.value.prediction.id == replicate.predictions[0]["id"]
+    assert replicate.predictions[0]["id"] in caught.value.__notes__[0]
+
+
+def test_a_cancel_that_is_heard_late_is_not_called_a_failure(replicate):
+    replicate.tells(say("Hello"), hold())
+    replicate.fails("cancel", late(2))
+    with pytest.raises(errors.PredictionTimeout, match="its time was over"):
+        run("acme/poet", prompt="x", timeout=0.5)
+    assert replicate.predictions[0]["status"] == "canceled"
+
+
+def test_two_calls_alike_never_become_one_prediction(replicate):
+    replicate.fails("create", late(1.5), answer(503))
+
+    async def both():
+        calls = [arun("acme/poet", prompt="x", timeout=20) for _ in range(2)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    outcomes = asyncio.run(both())
+    ids = [outcome.id for outcome in outcomes if not isinstance(outcome, Exception)]
+    assert len(set(ids)) == len(ids)
+    assert any(isinstance(outcome, errors.CreateUnclear) for outcome in outcomes) or len(ids) == 2
+
+
+def test_files_are_fetched_from_https_and_the_apis_own_host_alone(replicate, begin):
+    replicate.models["acme/painter"] = Model(official=True, schema=openapi(IMAGE))
+    replicate.files["out.png"] = ("image/png", b"\x89PNG\r\n\x1a\n")
+    port = replicate.other_url.rsplit(":", 1)[1]
+    url = f"http://localhost:{port}/files/out.png"  # another name than the API's
+    replicate.tells(become("succeeded", output=url))
+    running = begin("acme/painter", wants_previews=True, prompt="x")
+    assert running.prediction.files[0].preview is None
+    assert replicate.seen("file") == []
+
+
+def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
+    from replicate_magic.api.client import Client, open_http
+    from replicate_magic.api.files import previews
+    from replicate_magic.prediction import OutputFile
+
+    async def fetched():
+        async with open_http() as http:
+            client = Client(http, base=f"{replicate.url}/v1", token="")
+            files = [OutputFile(url=f"{replicate.other_url}/files/no{n}") for n in range(25)]
+            return await previews(client, files)
+
+    assert [file.preview for file in asyncio.run(fetched())] == [None] * 25
+    assert len(replicate.seen("file")) == 20
+
+
+def test_no_variable_of_a_frame_shows_the_token(replicate):
+    replicate.fails("model", always=answer(401, {"detail": "no"}))
+    with pytest.raises(errors.Unauthorized) as caught:
+        run("acme/poet", prompt="x")
+    trace, shown = caught.value.__traceback__, []
+    while trace:
+        shown += [repr(value) for value in trace.tb_frame.f_locals.values()]
+        trace = trace.tb_next
+    assert [text for text in shown if replicate.token in text] == []

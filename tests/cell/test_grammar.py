@@ -172,7 +172,7 @@ def test_a_line_full_of_braces_takes_no_time(text):
         ("größe=1", "größe", "text", "1"),
         ("k=@cat.png", "k", "file", "cat.png"),
         ('k=@"my cat.png"', "k", "file", "my cat.png"),
-        ('k="@my cat.png"', "k", "file", "my cat.png"),
+        ('k=@"my cat.png"', "k", "file", "my cat.png"),
         ("k=@{{path}}", "k", "file", "{{path}}"),
         ("k=a@b", "k", "text", "a@b"),
         ("k={{'@x'}}", "k", "text", "{{'@x'}}"),
@@ -540,3 +540,18 @@ def test_words_are_kept_as_they_were_written_too():
 
 def test_a_backslash_before_a_letter_stands_for_itself():
     assert inputs_of(r"image=@C:\new\x.png") == {"image": ("file", r"C:\new\x.png")}
+
+
+@pytest.mark.parametrize("text", ['prompt="@ada hello"', r"prompt=\@ada", "prompt='@ada'"])
+def test_an_at_sign_in_quotes_names_no_file(text):
+    [(kind, value)] = inputs_of(text).values()
+    assert (kind, value.split()[0]) == ("text", "@ada")
+
+
+def test_a_path_with_blanks_is_quoted_behind_the_at_sign():
+    assert inputs_of('image=@"my file.png"') == {"image": ("file", "my file.png")}
+
+
+def test_an_at_sign_in_quotes_in_a_header_names_no_file():
+    inputs, _ = split_header('---\na: "@ada"\nb: @x.png\n---\n')
+    assert inputs == {"a": Given(text="@ada"), "b": Given(text="x.png", kind="file")}

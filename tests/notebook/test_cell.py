@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from replicate_server import HELLO, Model, become, log, openapi, say
+from replicate_server import HELLO, Model, answer, become, hold, log, openapi, say
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
@@ -312,6 +312,29 @@ def test_single_line_breaks_stay(execute, replicate):
     replicate.tells(say("roses\nviolets"), become("succeeded"))
     [cell] = execute("%%replicate acme/poet\nhi")
     assert "roses<br>" in cell.bundles[0]["text/html"]
+
+
+def test_what_broke_off_is_kept_with_what_was_seen(execute, replicate):
+    replicate.tells(say("Hello"), hold())
+    replicate.fails("get", always=answer(401, {"title": "Unauthenticated", "detail": "revoked"}))
+    cell, kept = execute("%%replicate acme/poet -o mine\nhi", "_.text, mine is _")
+    assert replicate.predictions[0]["id"] in cell.told
+    assert kept.text == "('Hello', True)"
+
+
+def test_a_file_and_a_header_block_go_together(execute, replicate, tmp_path):
+    path = tmp_path / "prompt.txt"
+    path.write_text("From a file")
+    schema = openapi(None, prompt={"type": "string"}, n={"type": "integer"})
+    replicate.models["acme/poet"] = Model(official=True, schema=schema)
+    execute(f"%%replicate acme/poet --file {path}\n---\nn: 2\n---\n")
+    assert replicate.seen("create")[0].json["input"] == {"n": 2, "prompt": "From a file"}
+
+
+def test_no_output_of_jq_is_told_where_the_answer_is_hidden_too(execute):
+    cell, kept = execute("%%replicate acme/poet -o x --jq empty\nhi", "x is None")
+    assert "jq gave no output: x is None" in cell.printed
+    assert kept.text == "True"
 
 
 def test_help_lists_every_option_and_sends_nothing(execute, replicate):
