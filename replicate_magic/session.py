@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import time
@@ -270,13 +271,13 @@ class Session:
             ) from error
         request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
         latest = replace(latest, shape=request.schema.shape)
-        asked = json.dumps([str(job.target), request.input], sort_keys=True)
+        asked = _fingerprint(request)
         publish(latest)
         try:
             create = _create(request, described, job.conditions)
             conduct = self._conduct(described, job, asked)
             self._under_way[asked] += 1
-            under_way.callback(self._under_way.subtract, [asked])
+            under_way.callback(self._no_longer_under_way, asked)
             with under_way:
                 in_time = await predict(client, create, conduct, emit)
         except errors.InvalidInput:
@@ -288,6 +289,11 @@ class Session:
             latest = replace(latest, downloaded=await previews(client, latest.files))
             publish(latest)
         return Ended(latest, timed_out=not in_time)
+
+    def _no_longer_under_way(self, asked: str) -> None:
+        self._under_way[asked] -= 1
+        if not self._under_way[asked]:
+            del self._under_way[asked]
 
     def _is_gone(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint was the embedded engine, and its process has ended."""
@@ -304,7 +310,7 @@ class Session:
             fallback_version=described.latest,
             official=described.official,
             is_known=self._ids.__contains__,
-            is_alone=lambda: self._under_way[asked] <= 1,
+            is_alone=lambda: self._under_way.get(asked, 0) <= 1,
             is_gone=lambda: self._is_gone(endpoint),
         )
 
@@ -332,6 +338,12 @@ class Session:
         described = await describe(client, job.target, tell)
         self._described[key] = (time.monotonic(), described)
         return described
+
+
+def _fingerprint(request: Request) -> str:
+    """The same for requests that are alike; short, since inputs may hold whole files."""
+    text = json.dumps([str(request.target), request.input], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _too_late(prediction: Prediction) -> errors.PredictionTimeout:
