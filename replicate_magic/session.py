@@ -227,7 +227,8 @@ class Session:
         return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
 
     def close(self) -> None:
-        """End the embedded engine; connections end with the loop."""
+        """End the embedded engine and forget what was looked up; connections end with the loop."""
+        self._described.clear()
         engine, self._engine = self._engine, None
         if engine:
             engine.close()
