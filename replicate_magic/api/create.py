@@ -16,7 +16,6 @@ from replicate_magic.prediction import Created, Event, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from replicate_magic.api.answers import Answer
     from replicate_magic.api.client import Client
@@ -66,7 +65,8 @@ class Creation:
         self._subject = str(create.target)
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._since: datetime | None = None  # what is listed since then may be ours
+        self._posting = False
+        self._since = client.server_time() - protocol.LOOK_BACK  # later ones may be ours
 
     @property
     def _at_s(self) -> float:
@@ -87,9 +87,9 @@ class Creation:
         while True:
             if self._stopping.is_set() or self._loop.time() >= self._conduct.deadline_s:
                 raise asyncio.CancelledError  # looking up the model may have taken all the time
-            since = self._since = self._client.server_time() - protocol.LOOK_BACK
+            self._since = self._client.server_time() - protocol.LOOK_BACK
             try:
-                answer = await self._client.send(protocol.create_request(self._create))
+                answer = await self._post()
             except errors.ConnectionFailed as error:
                 connects += 1
                 if connects >= _MOST_CONNECT_TRIES:
@@ -97,7 +97,7 @@ class Creation:
                 await self._pause(str(error), protocol.backoff_s(connects))
                 continue
             except errors.ConnectionLost as error:
-                return self._created(await self._look_up(error, since))
+                return self._created(await self._look_up(error))
             if answer.status == 429:
                 await self._wait_for_rate(answer)
             elif answer.status == 404 and self._use_fallback():
@@ -105,7 +105,14 @@ class Creation:
             elif 300 <= answer.status < 500:
                 raise answers.refusal(answer, subject=self._subject)
             else:
-                return self._created(await self._read_or_look_up(answer, since))
+                return self._created(await self._read_or_look_up(answer))
+
+    async def _post(self) -> Answer:
+        self._posting = True
+        try:
+            return await self._client.send(protocol.create_request(self._create))
+        finally:
+            self._posting = False
 
     async def find(self) -> dict[str, Any] | None:
         """What the request that is under way has created, if there is one that it could be.
@@ -113,7 +120,7 @@ class Creation:
         Raises:
             ReplicateMagicError: it cannot be looked up.
         """
-        found = await self._candidates(self._since) if self._since else []
+        found = await self._candidates() if self._posting else []
         if len(found) == 1 and self._conduct.is_alone():
             return self._created(found[0])
         return None
@@ -146,16 +153,16 @@ class Creation:
             return
         raise asyncio.CancelledError
 
-    async def _read_or_look_up(self, answer: Answer, since: datetime) -> dict[str, Any]:
+    async def _read_or_look_up(self, answer: Answer) -> dict[str, Any]:
         """A fault of the server's, or a broken answer, may stand behind a created prediction."""
         try:
             if answer.status >= 500:
                 raise answers.refusal(answer, subject=self._subject)
             return answers.read_prediction(answer, subject=self._subject)
         except (errors.ServerError, errors.UnexpectedAnswer) as error:
-            return await self._look_up(error, since)
+            return await self._look_up(error)
 
-    async def _look_up(self, cause: Exception, since: datetime) -> dict[str, Any]:
+    async def _look_up(self, cause: Exception) -> dict[str, Any]:
         """Find the one prediction that the broken request may have created."""
         found: list[dict[str, Any]] = []
         trouble = ""
@@ -164,7 +171,7 @@ class Creation:
                 self._emit(Retry(reason="looking for it", delay_s=delay_s, at_s=self._at_s))
                 await asyncio.sleep(delay_s)
             try:
-                found, trouble = await self._candidates(since), ""
+                found, trouble = await self._candidates(), ""
             except errors.ReplicateMagicError as error:
                 trouble = str(error)  # what broke the create often breaks the next request too
             if found:
@@ -175,9 +182,9 @@ class Creation:
             _unclear(self._subject, cause, found, trouble), candidates=found
         ) from cause
 
-    async def _candidates(self, since: datetime) -> list[dict[str, Any]]:
+    async def _candidates(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        request = protocol.recent_request(since)
+        request = protocol.recent_request(self._since)
         for _ in range(_MOST_PAGES):
             answer = await self._client.send(request)
             page = answers.read_object(answer, subject="the account's recent predictions")

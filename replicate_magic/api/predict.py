@@ -92,7 +92,6 @@ class _Run:
         self._created_s = 0.0
         self._stream: Literal["none", "open", "flowing"] = "none"
         self._retrying = False  # a `Retry` was told, and not yet that it has worked
-        self._finished = False
 
     @property
     def _at_s(self) -> float:
@@ -124,10 +123,8 @@ class _Run:
                 await asyncio.gather(reader, return_exceptions=True)
 
     def finish(self) -> None:
-        """Report the end, once."""
-        if not self._finished:
-            self._finished = True
-            self._emit(Finished(raw=self.raw, at_s=self._at_s))
+        """Report the end."""
+        self._emit(Finished(raw=self.raw, at_s=self._at_s))
 
     async def _poll(self) -> None:
         polls = 0

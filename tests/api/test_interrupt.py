@@ -175,6 +175,31 @@ def test_an_interrupt_while_replicate_holds_its_answer_back_finds_the_id_and_can
     assert len(replicate.seen("create")) == len(replicate.seen("cancel")) == 1
 
 
+@pytest.fixture
+def throttled_beside_a_twin(replicate):
+    replicate.fails("create", always=answer(429, {"detail": "Throttled.", "retry_after": 20}))
+    replicate.remember(
+        model="acme/poet", version="hidden", input={"prompt": "x"}, status="processing"
+    )
+
+
+@pytest.fixture
+def waiting_to_create(throttled_beside_a_twin, tmp_path):
+    started = Process(tmp_path, wait=60)
+    yield started
+    started.kill()
+
+
+def test_an_interrupt_before_anything_was_created_leaves_another_ones_run_alone(
+    replicate, waiting_to_create
+):
+    replicate.wait_for("create")
+    time.sleep(0.2)  # the answer is read, and the wait has begun: nothing shows that from here
+    waiting_to_create.interrupt()
+    assert not waiting_to_create.says()["id"]
+    assert not replicate.seen("cancel", "list")
+
+
 @pytest.mark.parametrize("slow_create", [1.5], indirect=True)
 def test_a_second_interrupt_returns_at_once_and_the_cancel_still_goes_out(
     told, slow_create, replicate, process
