@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
-    from replicate_magic.functions import arun, run
+    from replicate_magic.functions import arun, run, start
+    from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.prediction import OutputFile, Prediction
 
@@ -48,6 +49,7 @@ __all__ = [
     "InputError",
     "InsufficientCredit",
     "InvalidInput",
+    "Job",
     "JqError",
     "NotFound",
     "OutputFile",
@@ -63,14 +65,17 @@ __all__ = [
     "arun",
     "run",
     "serve",
+    "start",
 ]
 
 _ROOMS = {
+    "Job": "job",
     "OutputFile": "prediction",
     "Prediction": "prediction",
     "arun": "functions",
     "run": "functions",
     "serve": "local",
+    "start": "functions",
 }
 
 

@@ -28,6 +28,8 @@ CLEAN_UP_S = 4.8
 """How long an interrupted caller waits for the clean-up, in seconds."""
 FRAME_S = 0.1
 """The time between two snapshots of a steady stream, in seconds."""
+TICK_S = 1.0
+"""After how many seconds without news the newest snapshot is given again, so that time is told."""
 BURST = 5
 """How many snapshots may come at once after a quiet time, so that the first token is not late."""
 
@@ -39,6 +41,7 @@ class Loop:
         self.loop = asyncio.new_event_loop()
         self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._calls: set[asyncio.Task[None]] = set()
+        self._watches: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="replicate_magic", daemon=True)
         self._thread.start()
 
@@ -71,9 +74,17 @@ class Loop:
         task.add_done_callback(self._calls.discard)
         return task
 
+    def watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what follows a call to its end, and is not cancelled; on the loop's thread."""
+        task = self.loop.create_task(work)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+        return task
+
     async def _wind_down(self) -> None:
         """Calls first: what works for them has to live while they clean up."""
         await _cancelled(self._calls)
+        await asyncio.gather(*self._watches, return_exceptions=True)
         for closer in self._closing:
             await closer()
         await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
@@ -138,6 +149,8 @@ class Call(Generic[S, T]):
         self._make = make
         self._news = threading.Event()
         self._done = threading.Event()
+        self._left = threading.Event()
+        self._left.set()
         self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -146,6 +159,17 @@ class Call(Generic[S, T]):
     def start(self) -> None:
         """Begin."""
         self._loop.loop.call_soon_threadsafe(self._begin)
+
+    def detach(self, update: Callable[[S], None], end: Callable[[], object]) -> None:
+        """Begin, with nobody waiting; the end is the call's own, by `cancel`, or with the loop.
+
+        Args:
+            update: handed snapshots about ten times a second, on the loop's thread.
+            end: called once, after the call's end, on a thread of its own.
+        """
+        self._left.clear()
+        self.start()
+        self._loop.loop.call_soon_threadsafe(lambda: self._loop.watch(self._watched(update, end)))
 
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread; its clean-up still runs."""
@@ -157,6 +181,10 @@ class Call(Generic[S, T]):
         """Wait until the coroutine has ended; whether it has."""
         return self._done.wait(timeout_s)
 
+    def left(self, timeout_s: float | None = None) -> bool:
+        """Wait until whoever was told of it all has seen the end; whether that is so."""
+        return self._left.wait(timeout_s)
+
     def result(self) -> T:
         """What the coroutine returned; its exception is raised."""
         return self._future.result()
@@ -166,20 +194,35 @@ class Call(Generic[S, T]):
         self._future.add_done_callback(lambda _: tell())
 
     def snapshots(self) -> Iterator[S]:
-        """Snapshots as they are published, the newest only, about ten a second, and the last."""
+        """Snapshots as they are published, the newest only, about ten a second, and the last.
+
+        Where there is no news, the newest comes again each `TICK_S`.
+        """
         last: S | None = None
-        pace = _Pace()
+        given_s, pace = 0.0, _Pace()
         while not self._done.is_set():
-            if not self._news.wait(SLICE_S):
-                continue
+            self._news.wait(SLICE_S)
             self._news.clear()
-            newest = self.latest
-            if newest is not None and newest is not last:
-                last = newest
-                yield newest
-                self._done.wait(pace.wait_s(time.monotonic()))
+            newest, now_s = self.latest, time.monotonic()
+            if newest is None or (newest is last and now_s - given_s < TICK_S):
+                continue
+            last, given_s = newest, now_s
+            yield newest
+            self._done.wait(pace.wait_s(now_s))
         if self.latest is not None and self.latest is not last:
             yield self.latest
+
+    async def _watched(self, update: Callable[[S], None], end: Callable[[], object]) -> None:
+        try:
+            last: S | None = None
+            while not self._done.is_set():
+                if self.latest is not None and self.latest is not last:
+                    last = self.latest
+                    update(last)
+                await asyncio.sleep(FRAME_S)
+            await _on_a_thread(end)
+        finally:
+            self._left.set()
 
     def _begin(self) -> None:
         if self._cancelled:
@@ -206,6 +249,16 @@ class Call(Generic[S, T]):
             self._future.set_exception(error)
         self._done.set()
         self._news.set()
+
+
+async def _on_a_thread(work: Callable[[], object]) -> None:
+    """So that the loop goes on; at the end of the interpreter no thread starts any more."""
+    try:
+        working = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        work()
+    else:
+        await working
 
 
 @contextmanager

@@ -5,7 +5,7 @@ It must not raise or show anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from replicate_magic.errors import short_traceback
 from replicate_magic.plain import one_line
@@ -33,25 +33,42 @@ _ADVICE = (
 )
 
 
-def why_not(prediction: Prediction, *, timed_out: bool = False) -> str:
+Cut = Literal["", "deadline", "cancel"]
+"""What of ours ended a run before its own end, if anything did."""
+
+
+def why_not(prediction: Prediction, *, cut: Cut = "") -> str:
     """What to tell of a prediction that did not succeed: what happened, where, what to try."""
-    what = f"{prediction.model} {_what_happened(prediction, timed_out=timed_out)}"
-    lines = [what, _advice(prediction, timed_out=timed_out), _where(prediction)]
+    what = f"{prediction.model} {_what_happened(prediction, cut)}"
+    lines = [what, _advice(prediction, cut), _where(prediction)]
     logs = [line for line in prediction.logs.splitlines() if line not in {"", prediction.error}]
     if logs:
         lines += ["Its last log lines:", *(f"  {one_line(line)}" for line in logs[-_LOG_LINES:])]
     return "\n".join(line for line in lines if line)
 
 
-def _what_happened(prediction: Prediction, *, timed_out: bool) -> str:
-    if timed_out:
-        return _what_the_deadline_did(prediction)
-    match prediction.status:
-        case "failed":
+def short_why(prediction: Prediction, *, cut: Cut = "") -> str:
+    """The same under a view that names the model and its status already: what is new, and short."""
+    what = _what_happened(prediction, cut)
+    if prediction.final and not cut:
+        what = what.removeprefix("failed: ").removeprefix("was aborted: ")
+    if what == "was canceled.":
+        return ""
+    advice = _advice(prediction, cut)
+    return "\n".join(line for line in (what[:1].upper() + what[1:], advice) if line)
+
+
+def _what_happened(prediction: Prediction, cut: Cut) -> str:
+    match cut, prediction.status:
+        case "deadline", _:
+            return _what_the_deadline_did(prediction)
+        case "cancel", _ if not prediction.final:
+            return _what_the_cancel_did(prediction)
+        case _, "failed":
             return f"failed: {one_line(prediction.error or 'no reason was given', limit=1_000)}"
-        case "canceled":
+        case _, "canceled":
             return "was canceled."
-        case "aborted":
+        case _, "aborted":
             return "was aborted: its deadline passed before it started. It is not billed."
     return f"ended with the status {one_line(prediction.status)}."
 
@@ -68,10 +85,16 @@ def _what_the_deadline_did(prediction: Prediction) -> str:
     return "took longer than it was given (--timeout), and could not be canceled."
 
 
-def _advice(prediction: Prediction, *, timed_out: bool) -> str:
+def _what_the_cancel_did(prediction: Prediction) -> str:
+    if _is_canceling(prediction):
+        return "was told to stop; its end is not seen."
+    return "could not be canceled." if prediction.id else "was canceled before it had an id."
+
+
+def _advice(prediction: Prediction, cut: Cut) -> str:
     if not prediction.id:
         return _WITHOUT_ID
-    if timed_out and not prediction.final and not _is_canceling(prediction):
+    if cut and not prediction.final and not _is_canceling(prediction):
         return "It may still be running, and be billed."
     error = prediction.error or ""
     return next((advice for sign, advice in _ADVICE if sign in error), "")
@@ -104,8 +127,17 @@ def explain_interrupt(
         prediction: what is known of the prediction, if anything.
         going_on: whether the cancelling is still under way, as after a second interrupt.
     """
-    message = _after_interrupt(prediction, going_on=going_on)
     carry(interrupt, prediction)
+    _tell(interrupt, _after_interrupt(prediction, going_on=going_on))
+
+
+def explain_wait(interrupt: KeyboardInterrupt, prediction: Prediction) -> None:
+    """Have an interrupt of the wait for a job tell that the job itself goes on."""
+    name = f"{prediction.model} ({prediction.id or 'no id yet'})"
+    _tell(interrupt, f"{name} goes on in the background; the job's cancel() ends it.")
+
+
+def _tell(interrupt: KeyboardInterrupt, message: str) -> None:
     interrupt.add_note(message)
     interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
         short_traceback("KeyboardInterrupt", message)

@@ -1,4 +1,4 @@
-"""Owns `run` and `arun`, what the cell does as functions; must not do what the session does."""
+"""Owns `run`, `arun` and `start`, the cell as functions; must not do what the session does."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
-from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, check, the_session
+from replicate_magic.job import check
+from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, the_session
 from replicate_magic.views import Look, NoView, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from replicate_magic.cell.plan import Target
+    from replicate_magic.job import Job
     from replicate_magic.prediction import Prediction
 
 
@@ -52,9 +54,9 @@ def run(
     """
     target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
     view = choose(Look()) if show else NoView()
-    ended = the_session().drive(target, draft, conditions, view)
-    view.close(ended.prediction)
-    return check(ended)
+    job = the_session().drive(target, draft, conditions, view)
+    view.close(job.prediction, why=job.why())
+    return job.wait()
 
 
 async def arun(
@@ -70,6 +72,45 @@ async def arun(
     """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
     target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
     return check(await the_session().adrive(target, draft, conditions))
+
+
+def start(
+    model: str,
+    /,
+    *,
+    input: Mapping[str, Any] | None = None,  # noqa: A002  (Replicate's own word)
+    timeout: float | str | None = None,
+    wait: int | None = None,
+    stream: bool = True,
+    show: bool = False,
+    **inputs: Any,
+) -> Job:
+    """Begin a prediction in the background, and return at once.
+
+    ```python
+    job = replicate_magic.start("owner/name", prompt="…")
+    job.prediction.text, job.wait(), job.cancel()
+    ```
+
+    Args:
+        model: as for `run`, and so are all other arguments.
+        input: the model's inputs as a mapping, for those named like one of these arguments.
+        timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
+        wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
+        stream: whether to read the output as it comes.
+        show: whether to draw a card that goes on by itself, where a page is watching.
+        **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
+
+    Raises:
+        ReplicateMagicError: there is nowhere to run it; all else is raised by `job.wait()`.
+    """
+    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    view = choose(Look(), background=True) if show else NoView()
+
+    def close(job: Job) -> None:
+        view.close(job.prediction, why=job.why())
+
+    return the_session().begin(target, draft, conditions, view, close)
 
 
 def _call(

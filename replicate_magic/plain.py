@@ -7,6 +7,7 @@ sequences, and bidirectional overrides reorder what a person reads.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,9 +29,26 @@ _TABLE: dict[int, int | None] = {
 }
 
 
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+
+
 def printable(text: str) -> str:
-    """The text with control characters made visible or removed; lines and tabs stay."""
-    return text.replace("\r\n", "\n").translate(_TABLE)
+    """The text with control characters made visible or removed; lines and tabs stay.
+
+    Two halves of a character beyond the first plane, as JSON may bring them, become that character.
+    """
+    whole = _PAIR.sub(_joined, text)
+    return whole.replace("\r\n", "\n").translate(_TABLE)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def without_colours(text: str) -> str:
+    """The text without what only moves and colours a terminal (ECMA-48 CSI, and OSC)."""
+    return _ANSI.sub("", text)
 
 
 def one_line(text: str, *, limit: int = 200) -> str:

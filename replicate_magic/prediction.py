@@ -108,6 +108,14 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A file of the output was fetched from where it lay."""
+
+    file: OutputFile
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The prediction has ended, and this is the last word on it."""
 
@@ -115,7 +123,7 @@ class Finished:
     at_s: float
 
 
-Event = Created | Update | Output | Log | Retry | Finished
+Event = Created | Update | Output | Log | Retry | Fetched | Finished
 
 
 # -- the snapshot -----------------------------------------------------------------------------
@@ -134,10 +142,13 @@ class Prediction:
         shape: what the model's schema says of its output, where it is known.
         streamed: the output as the stream brought it.
         streamed_logs: the logs as the stream brought them.
-        downloaded: the output files, where they were fetched.
+        fetched: those of the output files that were fetched.
+        saving: whether it has ended, and its files are being fetched.
         retry: what is being waited for at the moment, if anything.
         retries: how often something was tried again.
+        seen_after_s: seconds from the start of the call until the newest event.
         created_after_s: seconds from the start of the call until the id was known.
+        started_after_s: seconds from the start of the call until the model was seen to run.
         first_output_after_s: seconds from the start of the call until the first output came.
         finished_after_s: seconds from the start of the call until the end was known.
     """
@@ -147,10 +158,13 @@ class Prediction:
     shape: OutputShape | None = None
     streamed: Chunks = field(default_factory=Chunks)
     streamed_logs: Chunks = field(default_factory=Chunks)
-    downloaded: tuple[OutputFile, ...] = field(default=())
+    fetched: tuple[OutputFile, ...] = field(default=())
+    saving: bool = field(default=False)
     retry: Retry | None = field(default=None)
     retries: int = field(default=0)
+    seen_after_s: float = field(default=0.0)
     created_after_s: float | None = field(default=None)
+    started_after_s: float | None = field(default=None)
     first_output_after_s: float | None = field(default=None)
     finished_after_s: float | None = field(default=None)
 
@@ -263,7 +277,8 @@ class Prediction:
     @property
     def files(self) -> tuple[OutputFile, ...]:
         """The files among the output: one for each URL."""
-        return self.downloaded or tuple(OutputFile(url=url) for url in self._file_urls())
+        fetched = {file.url: file for file in self.fetched}
+        return tuple(fetched.get(url) or OutputFile(url=url) for url in self._file_urls())
 
     def jq(self, program: str, *, args: Mapping[str, Any] | None = None) -> Any:
         """Run a jq program on the prediction's JSON.
@@ -335,29 +350,48 @@ class Prediction:
 
 def fold(prediction: Prediction, event: Event) -> Prediction:
     """The prediction after the event."""
+    after = _folded(prediction, event)
+    return replace(
+        after,
+        seen_after_s=event.at_s,
+        started_after_s=_first_seen(prediction.started_after_s, event.at_s, seen=_has_begun(after)),
+        first_output_after_s=_first_seen(
+            prediction.first_output_after_s, event.at_s, seen=_has_output(after)
+        ),
+        retry=event if isinstance(event, Retry) else None,
+    )
+
+
+def _folded(prediction: Prediction, event: Event) -> Prediction:  # noqa: PLR0911  (one an event)
     match event:
-        case Output(chunks=chunks, at_s=at_s):
-            first = prediction.first_output_after_s
-            return replace(
-                prediction,
-                streamed=prediction.streamed.extended(chunks),
-                first_output_after_s=at_s if first is None else first,
-                retry=None,
-            )
+        case Output(chunks=chunks):
+            return replace(prediction, streamed=prediction.streamed.extended(chunks))
         case Log(text=text):
             logs = prediction.streamed_logs.extended((text,))
-            return replace(prediction, streamed_logs=logs, retry=None)
+            return replace(prediction, streamed_logs=logs)
         case Created(raw=raw, at_s=at_s):
-            return replace(prediction, raw=raw, created_after_s=at_s, retry=None)
-        case Update(raw=raw, at_s=at_s):
-            first = prediction.first_output_after_s
-            if first is None and raw.get("output"):
-                first = at_s  # output first seen by polling is first output too
-            return replace(prediction, raw=raw, retry=None, first_output_after_s=first)
+            return replace(prediction, raw=raw, created_after_s=at_s)
+        case Update(raw=raw):
+            return replace(prediction, raw=raw)
         case Finished(raw=raw, at_s=at_s):
-            return replace(prediction, raw=raw, finished_after_s=at_s, retry=None)
+            return replace(prediction, raw=raw, finished_after_s=at_s)
+        case Fetched(file=file):
+            return replace(prediction, fetched=(*prediction.fetched, file))
         case Retry():
-            return replace(prediction, retry=event, retries=prediction.retries + 1)
+            return replace(prediction, retries=prediction.retries + 1)
+
+
+def _first_seen(known_s: float | None, at_s: float, *, seen: bool) -> float | None:
+    return at_s if known_s is None and seen else known_s
+
+
+def _has_begun(prediction: Prediction) -> bool:
+    return _has_output(prediction) or prediction.status == "processing"
+
+
+def _has_output(prediction: Prediction) -> bool:
+    """Output first seen by polling is first output too."""
+    return len(prediction.streamed) > 0 or (not prediction.final and bool(prediction.output))
 
 
 def _time(value: Any) -> datetime | None:

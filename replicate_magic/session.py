@@ -10,26 +10,28 @@ import asyncio
 import errno
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.create import Conduct
-from replicate_magic.api.files import previews
+from replicate_magic.api.files import Previews
 from replicate_magic.api.models import Described, describe
 from replicate_magic.api.predict import predict
 from replicate_magic.cell.plan import plan
 from replicate_magic.cell.schema import read_schema
-from replicate_magic.failure import carry, explain_interrupt, why_not
-from replicate_magic.prediction import Created, Prediction, Retry, fold
+from replicate_magic.endpoint import Endpoints
+from replicate_magic.failure import carry, explain_interrupt
+from replicate_magic.job import Ended, Job, too_late
+from replicate_magic.prediction import Created, Fetched, Prediction, Retry
+from replicate_magic.story import Story
+from replicate_magic.views import NoView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,21 +40,14 @@ if TYPE_CHECKING:
     from replicate_magic.api.client import Pool
     from replicate_magic.api.protocol import APIRequest, Create
     from replicate_magic.cell.plan import Draft, Request, Target
-    from replicate_magic.local import Engine
-    from replicate_magic.prediction import Event
+    from replicate_magic.endpoint import Endpoint
+    from replicate_magic.prediction import Event, OutputFile
     from replicate_magic.views import View
 
 DEFAULT_TIMEOUT_S = 3600.0
 _SCHEMA_FOR_S = 600.0
-_WITHOUT_ACCOUNT = (
-    "There is no API token, which {target} needs. Get one at "
-    "https://replicate.com/account/api-tokens and set REPLICATE_API_TOKEN, here for example with\n"
-    '  import os, getpass; os.environ["REPLICATE_API_TOKEN"] = getpass.getpass()\n'
-    "Models named local/… run on this machine and need none: "
-    "%%replicate local/smollm2-135m-instruct"
-)
 _SETTLE_S = 4.0
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspelt flashes nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +72,7 @@ class Conditions:
         return self.began_s + self.timeout_s
 
 
-class Endpoint(NamedTuple):
-    """Where an API is, and the token for it."""
-
-    base: str
-    token: str
-
-    def __repr__(self) -> str:
-        return f"<Endpoint {self.base}>"
-
-
-class Job(NamedTuple):
+class _Order(NamedTuple):
     """All that is known of a run before it begins."""
 
     endpoint: Endpoint
@@ -95,12 +80,19 @@ class Job(NamedTuple):
     draft: Draft
     conditions: Conditions
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is run, and where."""
+        return self.endpoint.base, str(self.target)
 
-class Ended(NamedTuple):
-    """A prediction that has ended, and whether the deadline did it."""
+    @property
+    def at_s(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.conditions.began_s
 
-    prediction: Prediction
-    timed_out: bool
+    def fetched(self, file: OutputFile) -> Fetched:
+        """The event that a file has come."""
+        return Fetched(file=file, at_s=self.at_s)
 
 
 class DryRun(NamedTuple):
@@ -121,18 +113,17 @@ class Session:
     """What lives as long as the process: connections, schemas, the embedded engine."""
 
     def __init__(self) -> None:
+        self.endpoints = Endpoints()
         self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
         self._clients: dict[Endpoint, Client] = {}
         self._described: dict[tuple[str, str], tuple[float, Described]] = {}
-        self._engine: Engine | None = None
-        self._starting = Lock()  # one engine, whoever asks first
         self._ids: set[str] = set()
         self._under_way: Counter[str] = Counter()  # creates without an id yet, by what they ask for
 
     # -- for callers -----------------------------------------------------------------------------
 
-    def drive(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Ended:
-        """Run a prediction for a blocking caller; the caller closes the view.
+    def drive(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Job:
+        """Run a prediction to its end for a blocking caller, who closes the view.
 
         Raises:
             ReplicateMagicError: it could not be run, or not be followed to its end.
@@ -141,27 +132,62 @@ class Session:
         With an error the view is closed, and the prediction, where it had an id, is
         `error.prediction`.
         """
-        call: bridge.Call[Prediction, Ended] | None = None
+        job: Job | None = None
         try:
-            job = Job(self.endpoint(target), target, draft, conditions)
-            call = bridge.Call(
-                lambda publish: self._perform(job, publish, previewed=view.wants_previews)
-            )
-            with bridge.entered(call):
-                for snapshot in call.snapshots():
+            job = self._job(target, draft, conditions, view)
+            with bridge.entered(job.call):
+                for snapshot in job.call.snapshots():
                     view.update(snapshot)
-                return call.result()
+                job.ended()
+                return job
         except BaseException as error:
-            latest = call.latest if call else None
-            if call:
-                call.cancel()  # once more is no harm: a second interrupt may have cut in before
+            latest = job.call.latest if job else None
+            if job:
+                job.cancel()  # once more is no harm: a second interrupt may have cut in before
             if isinstance(error, KeyboardInterrupt):
-                explain_interrupt(error, latest, going_on=bool(call and not call.wait(0)))
+                explain_interrupt(error, latest, going_on=bool(job and not job.done))
             else:
                 carry(error, latest)
+            why = str(error) if isinstance(error, errors.ReplicateMagicError) else ""
             with suppress(KeyboardInterrupt):  # a second one is no news
-                view.close(latest if latest and latest.id else None)
+                view.close(latest if latest and latest.id else None, why=why)
             raise
+
+    def begin(
+        self,
+        target: Target,
+        draft: Draft,
+        conditions: Conditions,
+        view: View,
+        close: Callable[[Job], object],
+    ) -> Job:
+        """Run a prediction in the background.
+
+        Args:
+            target: what is to run.
+            draft: with which inputs.
+            conditions: and how.
+            view: updated on the loop's thread.
+            close: called with the job at its end, on another thread; it closes the view.
+
+        Raises:
+            ReplicateMagicError: there is nowhere to run it.
+        """
+        job = self._job(target, draft, conditions, view)
+        view.update(job.prediction)  # here, since a display belongs to the cell that runs
+        job.detach(view.update, close)
+        return job
+
+    def _job(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Job:
+        order = _Order(self.endpoints.of(target), target, draft, conditions)
+        job = Job(
+            bridge.Call(
+                lambda publish: self._perform(order, publish, previewed=view.wants_previews)
+            ),
+            _model_name(target),
+        )
+        view.on_cancel(job.cancel)
+        return job
 
     async def adrive(self, target: Target, draft: Draft, conditions: Conditions) -> Ended:
         """Run a prediction for a caller on a loop of its own; cancelling it cancels the prediction.
@@ -170,32 +196,26 @@ class Session:
             ReplicateMagicError: it could not be run, or not be followed to its end; the
                 prediction, where it had an id, is `error.prediction`.
         """
-        job = Job(self.endpoint(target), target, draft, conditions)
-        call: bridge.Call[Prediction, Ended] = bridge.Call(
-            lambda publish: self._perform(job, publish, previewed=False)
-        )
-        try:
-            return await bridge.awaited(call)
-        except errors.ReplicateMagicError as error:
-            carry(error, call.latest)
-            raise
+        job = self._job(target, draft, conditions, NoView())
+        await bridge.awaited(job.call)
+        return job.ended()
 
     def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
         """The exact request that would be sent, checked against the schema if it can be had."""
-        described, doubt, base = Described(), "", self.configured().base
+        described, doubt, base = Described(), "", self.endpoints.configured().base
         try:
-            job = Job(self.endpoint(target), target, draft, conditions)
-            base = job.endpoint.base
-            described = self._described_now(job)
+            order = _Order(self.endpoints.of(target), target, draft, conditions)
+            base = order.endpoint.base
+            described = self._described_now(order)
         except errors.ReplicateMagicError as error:
             doubt = str(error)
         request = plan(target, draft, read_schema(described.openapi), _read_bytes)
         create = _create(request, described, conditions)
         return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
 
-    def _described_now(self, job: Job) -> Described:
+    def _described_now(self, order: _Order) -> Described:
         async def look() -> Described:
-            return await self._describe(await self._client(job.endpoint), job, lambda _: None)
+            return await self._describe(await self._client(order.endpoint), order, lambda _: None)
 
         call: bridge.Call[None, Described] = bridge.Call(lambda _: look())
         with bridge.entered(call):
@@ -203,116 +223,81 @@ class Session:
                 pass
             return call.result()
 
-    def endpoint(self, target: Target) -> Endpoint:
-        """Where a target runs: the embedded engine for `local/…`, else the configured API.
-
-        A `REPLICATE_BASE_URL` on this machine is taken for an engine that was started by hand.
-
-        Raises:
-            EngineUnavailable: the embedded engine does not start.
-            Unauthorized: there is no token.
-        """
-        configured = self.configured()
-        if _is_loopback(configured.base):
-            return configured
-        if target.is_local:
-            return self._engine_endpoint()
-        if not configured.token:
-            raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target), status=401)
-        return configured
-
-    def configured(self) -> Endpoint:
-        """The API that the environment names, and its token; read anew at every call."""
-        base = protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
-        return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
-
     def close(self) -> None:
         """End the embedded engine and forget what was looked up; connections end with the loop."""
         self._described.clear()
-        engine, self._engine = self._engine, None
-        if engine:
-            engine.close()
-
-    def _engine_endpoint(self) -> Endpoint:
-        from replicate_magic import local
-
-        with self._starting:
-            if self._engine is None or not self._engine.alive:
-                try:
-                    self._engine = local.serve()
-                except local.EngineError as error:
-                    raise errors.EngineUnavailable(str(error)) from error
-            return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+        self.endpoints.close()
 
     # -- on the loop -----------------------------------------------------------------------------
 
     async def _perform(
-        self, job: Job, publish: Callable[[Prediction], None], *, previewed: bool
+        self, order: _Order, publish: Callable[[Prediction], None], *, previewed: bool
     ) -> Ended:
-        latest = Prediction(model=_model_name(job.target))
-        under_way = ExitStack()
+        client = await self._client(order.endpoint)
+        latest = Prediction(model=_model_name(order.target))
+        async with Previews(client, lambda file: story.add(order.fetched(file))) as previews:
+            story = Story(latest, publish, previews if previewed else None)
+            in_time = await self._predict(client, order, story)
+            if not story.latest.id:
+                raise too_late(story.latest)
+            await previews.settle()
+        story.change(saving=False)
+        return Ended(story.latest, "" if in_time else "deadline")
 
-        def emit(event: Event) -> None:
-            nonlocal latest
-            latest = fold(latest, event)
-            if isinstance(event, Created):
-                self._ids.add(latest.id)
-                under_way.close()
-            publish(latest)
-
-        client = await self._client(job.endpoint)
-        try:
-            async with asyncio.timeout_at(job.conditions.deadline_s):
-                described = await self._describe(client, job, emit)
-        except TimeoutError as error:
-            raise errors.PredictionTimeout(
-                f"{latest.model} was looked up for longer than it was given (--timeout). Nothing "
-                "was sent.",
-                prediction=latest,
-            ) from error
-        request = plan(job.target, job.draft, read_schema(described.openapi), _read_bytes)
-        latest = replace(latest, shape=request.schema.shape)
+    async def _predict(self, client: Client, order: _Order, story: Story) -> bool:
+        """Look up, plan, create and follow; whether it came to its own end."""
+        described = await self._look_up(client, order, story)
+        request = plan(order.target, order.draft, read_schema(described.openapi), _read_bytes)
+        story.change(shape=request.schema.shape)
         asked = _fingerprint(request)
-        publish(latest)
-        try:
-            create = _create(request, described, job.conditions)
-            conduct = self._conduct(described, job, asked)
+        conduct = self._conduct(described, order, asked)
+        with ExitStack() as under_way:
             self._under_way[asked] += 1
             under_way.callback(self._no_longer_under_way, asked)
-            with under_way:
-                in_time = await predict(client, create, conduct, emit)
-        except errors.InvalidInput:
-            self._described.pop((client.base, str(job.target)), None)  # it may be a stale schema
-            raise
-        if not latest.id:
-            raise _too_late(latest)
-        if latest.ok and previewed and latest.files:
-            latest = replace(latest, downloaded=await previews(client, latest.files))
-            publish(latest)
-        return Ended(latest, timed_out=not in_time)
+
+            def emit(event: Event) -> None:
+                if isinstance(event, Created):
+                    self._ids.add(event.raw["id"])
+                    under_way.close()
+                story.add(event)
+
+            try:
+                create = _create(request, described, order.conditions)
+                return await predict(client, create, conduct, emit)
+            except errors.InvalidInput:
+                self._described.pop(order.key, None)  # it may be a stale schema
+                raise
+
+    async def _look_up(self, client: Client, order: _Order, story: Story) -> Described:
+        patience = asyncio.get_running_loop().call_later(_PATIENCE_S, story.tell)
+        try:
+            async with asyncio.timeout_at(order.conditions.deadline_s):
+                return await self._describe(client, order, story.add)
+        except TimeoutError as error:
+            raise errors.PredictionTimeout(
+                f"{story.latest.model} was looked up for longer than it was given (--timeout). "
+                "Nothing was sent.",
+                prediction=story.latest,
+            ) from error
+        finally:
+            patience.cancel()
 
     def _no_longer_under_way(self, asked: str) -> None:
         self._under_way[asked] -= 1
         if not self._under_way[asked]:
             del self._under_way[asked]
 
-    def _is_gone(self, endpoint: Endpoint) -> bool:
-        """Whether an endpoint was the embedded engine, and its process has ended."""
-        engine = self._engine
-        ours = engine is not None and protocol.base_url(engine.base_url) == endpoint.base
-        return bool(ours and engine and not engine.alive)
-
-    def _conduct(self, described: Described, job: Job, asked: str) -> Conduct:
-        endpoint = job.endpoint
+    def _conduct(self, described: Described, order: _Order, asked: str) -> Conduct:
+        endpoint, conditions = order.endpoint, order.conditions
         return Conduct(
-            began_s=job.conditions.began_s,
-            deadline_s=job.conditions.deadline_s,
-            stream=job.conditions.stream,
+            began_s=conditions.began_s,
+            deadline_s=conditions.deadline_s,
+            stream=conditions.stream,
             fallback_version=described.latest,
             official=described.official,
             is_known=self._ids.__contains__,
             is_alone=lambda: self._under_way.get(asked, 0) <= 1,
-            is_gone=lambda: self._is_gone(endpoint),
+            is_gone=lambda: self.endpoints.is_gone(endpoint),
         )
 
     async def _client(self, endpoint: Endpoint) -> Client:
@@ -326,18 +311,18 @@ class Session:
             self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
         return self._clients[endpoint]
 
-    async def _describe(self, client: Client, job: Job, emit: Callable[[Event], None]) -> Described:
-        key = (client.base, str(job.target))
-        found = self._described.get(key)
+    async def _describe(
+        self, client: Client, order: _Order, emit: Callable[[Event], None]
+    ) -> Described:
+        found = self._described.get(order.key)
         if found and time.monotonic() - found[0] < _SCHEMA_FOR_S:
             return found[1]
 
         def tell(reason: str, delay_s: float) -> None:
-            at_s = time.monotonic() - job.conditions.began_s
-            emit(Retry(reason=reason, delay_s=delay_s, at_s=at_s))
+            emit(Retry(reason=reason, delay_s=delay_s, at_s=order.at_s))
 
-        described = await describe(client, job.target, tell)
-        self._described[key] = (time.monotonic(), described)
+        described = await describe(client, order.target, tell)
+        self._described[order.key] = (time.monotonic(), described)
         return described
 
 
@@ -345,10 +330,6 @@ def _fingerprint(request: Request) -> str:
     """The same for requests that are alike; short, since inputs may hold whole files."""
     text = json.dumps([str(request.target), request.input], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _too_late(prediction: Prediction) -> errors.PredictionTimeout:
-    return errors.PredictionTimeout(why_not(prediction, timed_out=True), prediction=prediction)
 
 
 def _create(request: Request, described: Described, conditions: Conditions) -> Create:
@@ -376,25 +357,6 @@ def _read_bytes(path: Path, most: int) -> bytes:
         raise OSError(errno.EINVAL, "it is no file that can be sent")
     with path.open("rb") as file:
         return file.read(most)
-
-
-def _is_loopback(base: str) -> bool:
-    return protocol.origin(base)[1] in _LOOPBACK
-
-
-def check(ended: Ended) -> Prediction:
-    """The prediction, if it succeeded.
-
-    Raises:
-        PredictionTimeout: its time was over.
-        PredictionFailed: it failed, or was canceled or aborted.
-    """
-    prediction = ended.prediction
-    if ended.timed_out:
-        raise _too_late(prediction)
-    if not prediction.ok:
-        raise errors.PredictionFailed(why_not(prediction), prediction=prediction)
-    return prediction
 
 
 _SESSION = Session()  # holds nothing before its first use

@@ -101,16 +101,17 @@ LAYERS = (
     ("errors",),
     ("chunks",),
     ("prediction",),
-    ("failure",),
+    ("failure", "story"),
     ("cell",),
     ("api.answers", "api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
+    ("endpoint", "job"),
     ("session",),
     ("functions", "notebook"),
 )
 PURE = (
-    "plain", "errors", "chunks", "prediction", "failure", "cell", "api.answers", "api.protocol",
-    "api.sse",
+    "plain", "errors", "chunks", "prediction", "failure", "story", "cell", "api.answers",
+    "api.protocol", "api.sse",
 )  # fmt: skip
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
@@ -226,12 +227,12 @@ def test_what_is_only_for_types_points_up_from_no_room_to_the_magics():
     assert wrong == []
 
 
-def test_local_imports_nothing_from_the_rest_and_only_the_session_imports_it():
+def test_local_imports_nothing_from_the_rest_and_only_the_endpoints_start_it():
     out = [f for f in IMPORTS if f.is_ours and is_in(f.importer, "local")]
     into = [f for f in AT_RUN_TIME if f.is_ours and room(f.target) == "local"]
 
     assert [str(f) for f in out if room(f.target) not in {"local", ""}] == []
-    assert only_within(into, "session", "local") == []
+    assert only_within(into, "endpoint", "local") == []
 
 
 def test_the_jq_worker_imports_nothing_from_the_rest():
@@ -249,7 +250,7 @@ def test_the_jq_worker_imports_nothing_from_the_rest():
         ({"anywidget", "ipywidgets"}, ["views"]),
         ({"markdown_it", "nh3"}, ["views.html"]),
         ({"starlette", "uvicorn", "xllamacpp", "multipart"}, ["local"]),
-        ({"threading", "_thread"}, ["bridge", "session", "runs.jq", "local"]),
+        ({"threading", "_thread"}, ["bridge", "endpoint", "runs.jq", "local"]),
         ({"subprocess", "multiprocessing"}, ["runs.jq", "local"]),
         ({"requests", "urllib3", "aiohttp", "replicate"}, []),
     ],

@@ -13,6 +13,7 @@ from replicate_magic.failure import why_not
 from replicate_magic.prediction import (
     FINAL,
     Created,
+    Fetched,
     Finished,
     Log,
     Output,
@@ -384,11 +385,12 @@ def test_streamed_text_is_no_file_where_no_schema_says_so():
     assert prediction([url], streamed=[url]).files == ()
 
 
-def test_downloaded_files_stand_for_the_bare_urls():
-    file = OutputFile(url="https://x/1", media_type="image/png", size_bytes=3, preview=b"abc")
-    found = Prediction(model="a/b", shape="file", raw={"output": "https://x/1"}, downloaded=(file,))
+def test_fetched_files_stand_in_their_places_among_the_bare_urls():
+    file = OutputFile(url="https://x/2", media_type="image/png", size_bytes=3, preview=b"abc")
+    raw = {"output": ["https://x/1", "https://x/2", "https://x/3"]}
+    found = fold(Prediction(model="a/b", shape="files", raw=raw), Fetched(file=file, at_s=1))
 
-    assert found.files == (file,)
+    assert found.files == (OutputFile(url="https://x/1"), file, OutputFile(url="https://x/3"))
     assert "abc" not in repr(file)
 
 
@@ -463,7 +465,7 @@ def test_a_failure_names_the_prediction_and_its_page():
     ],
 )
 def test_a_timeout_says_whether_it_still_runs(status, words):
-    assert words in why_not(prediction(status=status), timed_out=True)
+    assert words in why_not(prediction(status=status), cut="deadline")
 
 
 def test_the_last_log_lines_are_told_and_no_more():

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
 
 from replicate_magic.cell.plan import media_type_of
 from replicate_magic.errors import ConnectionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from replicate_magic.api.client import Client
     from replicate_magic.prediction import OutputFile
@@ -25,23 +26,46 @@ _MOST_FILES = 20
 _WITHIN_S = 20.0
 
 
-async def previews(client: Client, files: Sequence[OutputFile]) -> tuple[OutputFile, ...]:
-    """The files with the bytes of those that can be had and are not too large to show.
+class Previews:
+    """Fetches output files as they become known, within `async with`; leaving it ends what runs.
 
     A file that cannot be had in time stays a link, and so do all behind the twentieth; the run has
     succeeded all the same.
     """
-    places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(file: OutputFile) -> OutputFile:
-        try:
-            async with places, asyncio.timeout(_WITHIN_S):
-                return await _preview(client, file)
-        except TimeoutError:
-            return file
+    def __init__(self, client: Client, came: Callable[[OutputFile], None]) -> None:
+        self._client = client
+        self._came = came
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._fetching: dict[str, asyncio.Task[None]] = {}
 
-    shown = await asyncio.gather(*map(one, files[:_MOST_FILES]))
-    return (*shown, *files[_MOST_FILES:])
+    @property
+    def pending(self) -> bool:
+        """Whether a file is being fetched."""
+        return not all(task.done() for task in self._fetching.values())
+
+    def fetch(self, files: Sequence[OutputFile]) -> None:
+        """Begin to fetch those that are new."""
+        for file in files[:_MOST_FILES]:
+            if file.url not in self._fetching:
+                self._fetching[file.url] = asyncio.create_task(self._fetch(file))
+
+    async def settle(self) -> None:
+        """Wait until all have come, or cannot be had."""
+        await asyncio.gather(*self._fetching.values())
+
+    async def _fetch(self, file: OutputFile) -> None:
+        with suppress(TimeoutError):
+            async with self._places, asyncio.timeout(_WITHIN_S):
+                self._came(await _preview(self._client, file))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._fetching.values():
+            task.cancel()
+        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
 
 
 async def _preview(client: Client, file: OutputFile) -> OutputFile:

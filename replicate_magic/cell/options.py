@@ -71,6 +71,11 @@ OPTIONS = (
         name="timeout", kind="duration", value="DURATION",
         help="cancel when this much time is over: 30, 90s, 5m, 1h30m (default 1h)",
     ),
+    Option(
+        name="bg", kind="flag",
+        help="return at once: `_` (and VAR) is the Job, with .prediction, .wait() and .cancel()",
+    ),
+    Option(name="keep-widget", kind="flag", help="leave the live card where it is at the end"),
     Option(name="dry-run", kind="flag", help="show the exact request and send nothing"),
     Option(name="raw", kind="flag", help="take the body as it is: no {{…}}, no header block"),
     Option(
@@ -80,7 +85,6 @@ OPTIONS = (
     Option(name="input-from", kind="variable", value="VAR", help="more inputs from a dict"),
     Option(name="file", kind="text", value="PATH", help="read the prompt from a text file"),
     Option(name="help", short="h", kind="flag", help="show this help"),
-    Option(name="bg", kind="later", help="run in the background"),
     Option(name="save", kind="later", value="DIR", help="save output files in DIR"),
     Option(name="no-save", kind="later", help="save no output files"),
     Option(name="no-log", kind="later", help="keep this run out of the history"),
@@ -108,6 +112,8 @@ class Options:
     wait: int | None = None
     no_stream: bool = False
     timeout: float | None = None
+    bg: bool = False
+    keep_widget: bool = False
     dry_run: bool = False
     raw: bool = False
     prompt_key: str | None = None

@@ -27,7 +27,7 @@ from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, JqError
 from replicate_magic.notebook.help import help_text
 from replicate_magic.plain import did_you_mean
-from replicate_magic.views import PLACES
+from replicate_magic.views import PLACES, find_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from replicate_magic.cell.grammar import Line
     from replicate_magic.cell.options import Options
     from replicate_magic.cell.plan import Draft, Target
+    from replicate_magic.job import Job
     from replicate_magic.prediction import Prediction
     from replicate_magic.session import Conditions
-    from replicate_magic.views import Look, Place
+    from replicate_magic.views import Answer, Look, Place, View
 
 _COMMANDS = ("run", "help")
 _LATER = (
@@ -87,9 +88,9 @@ class ReplicateMagics(Magics):
 
     replicate.__doc__ = help_text()
 
-    def keep(self, prediction: Prediction) -> None:
-        """Have `_` hold the prediction, as if it had been shown by IPython itself."""
-        self.shell.displayhook.update_user_ns(prediction)
+    def keep(self, result: Prediction | Job) -> None:
+        """Have `_` hold what came of a cell, as if it had been shown by IPython itself."""
+        self.shell.displayhook.update_user_ns(result)
 
 
 class _Run:
@@ -159,36 +160,59 @@ class _Run:
         from replicate_magic import session, views
         from replicate_magic.runs import jq
 
-        program = self._options.jq
-        if program is not None:
-            jq.check(program)  # before anything is paid for
-        view = views.choose(self._look(is_line=is_line), self._place())
+        if self._options.jq is not None:
+            jq.check(self._options.jq)  # before anything is paid for
+        place = self._place()
+        # With nobody watching, the kernel may end with the last cell, and the run with it.
+        background = self._options.bg and place != "headless"
+        view = views.choose(self._look(is_line=is_line), place, background=background)
+        here = session.the_session()
+        if background:
+            job = here.begin(target, draft, conditions, view, lambda job: self._close(view, job))
+            self._keep(job)
+            if isinstance(view, views.NoView) and not self._options.quiet:
+                print(f"{job!r}: it goes on in the background")  # noqa: T201  (a terminal has no card)
+            return job
         try:
-            ended = session.the_session().drive(target, draft, conditions, view)
+            job = here.drive(target, draft, conditions, view)
         except BaseException as error:
             prediction: Prediction | None = getattr(error, "prediction", None)
             if prediction and prediction.id:
                 self._keep(prediction)
             raise
-        prediction = ended.prediction
-        self._keep(prediction)
-        if program is None or not prediction.ok:
-            view.close(prediction)
-            session.check(ended)
+        self._keep(job if self._options.bg else job.prediction)
+        answer = self._close(view, job)
+        prediction = job.wait()
+        if self._options.bg:
+            return job
+        if answer is None:
             return prediction
-        try:
-            answer = views.Answer(outputs=tuple(jq.outputs(program, json.dumps(prediction.raw))))
-        except JqError as error:
-            view.close(prediction)
-            raise JqError(f"{error}\nThe prediction is in `_`.") from error
-        except BaseException:
-            view.close(prediction)
-            raise
-        view.close(prediction, answer)
         if not answer.outputs and self._options.output and not self._options.quiet:
             print(f"jq gave no output: {self._options.output} is None")  # noqa: T201
         self._store(answer.value)
         return answer.value
+
+    def _close(self, view: View, job: Job) -> Answer | None:
+        """Have the view leave what is to stay; what jq made of the prediction, if it was asked."""
+        why, answer = job.why(), None
+        try:
+            answer = self._answer(job.prediction)
+        except JqError as error:
+            why = str(error)
+            if not job.detached:
+                raise JqError(f"{error}\nThe prediction is in `_`.") from error
+        finally:
+            view.close(job.prediction, answer, why=why)
+        return answer
+
+    def _answer(self, prediction: Prediction) -> Answer | None:
+        from replicate_magic.runs import jq
+        from replicate_magic.views import Answer
+
+        program = self._options.jq
+        if program is None or not prediction.ok:
+            return None
+        return Answer(outputs=tuple(jq.outputs(program, json.dumps(prediction.raw))))
 
     def _look(self, *, is_line: bool) -> Look:
         from replicate_magic.views import Look
@@ -200,13 +224,14 @@ class _Run:
             status=not options.quiet,
             growing=options.jq is None,
             returned=is_line,
+            keep_widget=options.keep_widget,
             format=options.format or "auto",
         )
 
-    def _keep(self, prediction: Prediction) -> None:
-        self._magics.keep(prediction)
-        if self._options.jq is None:
-            self._store(prediction)
+    def _keep(self, result: Prediction | Job) -> None:
+        self._magics.keep(result)
+        if self._options.jq is None or self._options.bg:
+            self._store(result)
 
     def _store(self, value: Any) -> None:
         if self._options.output:
@@ -244,7 +269,7 @@ class _Run:
             raise CellError(
                 f"%config ReplicateMagics.view is {place}: there is {', '.join(PLACES)}."
             )
-        return place
+        return find_place() if place == "auto" else place
 
     def _evaluate(self, source: str) -> Any:
         return eval(source, self._scope)  # noqa: S307  (the user's own expression, from their own cell)
@@ -318,6 +343,6 @@ def unload(shell: InteractiveShell) -> None:
         shell.configurables.remove(magics)
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
-    for name in ("replicate_magic.session", "replicate_magic.runs.jq"):  # imported if ever used
-        if module := sys.modules.get(name):
+    for name in ("session", "runs.jq", "views.card"):  # imported if ever used
+        if module := sys.modules.get(f"replicate_magic.{name}"):
             module.close()

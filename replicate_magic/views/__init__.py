@@ -5,12 +5,15 @@ A view is handed snapshots, any of them, at any time, and draws them. It holds n
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from replicate_magic.cell.options import Format
     from replicate_magic.prediction import Prediction
 
@@ -30,6 +33,7 @@ class Look:
         status: whether the status line is.
         growing: whether the answer is drawn while it grows, and not only at the end.
         returned: whether the prediction is handed on, and may yet show itself.
+        keep_widget: whether a live card stays when it has ended.
         format: how the answer is drawn.
     """
 
@@ -37,7 +41,13 @@ class Look:
     status: bool = True
     growing: bool = True
     returned: bool = False
+    keep_widget: bool = False
     format: Format = "auto"
+
+    @property
+    def grows(self) -> bool:
+        """Whether the answer is drawn while it grows."""
+        return self.answer and self.growing and self.format in {"auto", "text", "markdown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +68,22 @@ class View(Protocol):
     wants_previews: bool
     """Whether output files are to be fetched, to be drawn."""
 
-    def update(self, prediction: Prediction) -> None:
-        """Draw a snapshot."""
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` where the person asks for it; it only sends word, and may come twice."""
 
-    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
-        """Leave what is to stay; `None` where there is no prediction after all."""
+    def update(self, prediction: Prediction) -> None:
+        """Draw a snapshot; the newest one comes again now and then, so that time can be told."""
+
+    def close(
+        self, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
+    ) -> None:
+        """Leave what is to stay.
+
+        Args:
+            prediction: the last snapshot, or `None` where nothing is to stay.
+            answer: what is shown in place of the output.
+            why: what went wrong, in a line or two.
+        """
 
 
 class NoView:
@@ -70,33 +91,50 @@ class NoView:
 
     wants_previews = False
 
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Nobody is shown a way to cancel."""
+
     def update(self, prediction: Prediction) -> None:
         """Show nothing."""
 
-    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
+    def close(
+        self, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
+    ) -> None:
         """Leave nothing."""
 
 
-def choose(look: Look, place: Place = "auto") -> View:
+def choose(look: Look, place: Place = "auto", *, background: bool = False) -> View:
     """The view for whoever is watching.
 
     Args:
         look: how much is shown, and how.
         place: where output goes.
+        background: whether other cells run meanwhile: then nothing is printed into them.
     """
     if not (look.answer or look.status):
         return NoView()
     where = find_place() if place == "auto" else place
-    if where in {"browser", "headless"}:
-        from replicate_magic.views.html import RichView
+    if where == "headless":
+        from replicate_magic.views.html import StaticView
 
-        return RichView(look, live=where == "browser")
+        return StaticView(look)
+    if where == "browser" and _has_widgets():
+        from replicate_magic.views.card import CardView
+
+        return CardView(look, background=background)
+    if background:
+        return NoView()
     from replicate_magic.views.text import TextView
 
     tty = sys.stdout.isatty()
     return TextView(
-        sys.stdout, look, live=where == "plain" or tty, rewrites=where == "terminal" and tty
+        sys.stdout, look, live=where != "terminal" or tty, rewrites=where == "terminal" and tty
     )
+
+
+def _has_widgets() -> bool:
+    """Whether the kernel's side of widgets is installed; who lacks it is printed to."""
+    return all(importlib.util.find_spec(name) for name in ("ipywidgets", "anywidget"))
 
 
 def find_place() -> Place:

@@ -1,4 +1,4 @@
-"""Owns the rich view and the bundles it leaves; must not hold anything the model wrote unescaped.
+"""Owns the bundles that stay; must not hold anything the model wrote unescaped.
 
 A bundle is text/plain, sanitised text/html, or an image: what reads well in every front end, in a
 saved file and on a site that strips styles and scripts. Model text is never sent as text/markdown:
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import base64
 import html
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import DisplayHandle, display
+from IPython.display import display
 
 from replicate_magic.plain import printable
 from replicate_magic.views.answer import Shown, file_facts, file_line, shown
+from replicate_magic.views.growing import GrowingLogs
 from replicate_magic.views.status import status_line, status_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from markdown_it import MarkdownIt
 
     from replicate_magic.prediction import OutputFile, Prediction
@@ -27,78 +31,122 @@ if TYPE_CHECKING:
 Bundle = dict[str, Any]
 
 MARKDOWN_CHARS = 200_000
-"""Longer answers are shown as plain text: Markdown takes more than a second a megabyte."""
+"""Longer answers are plain text: Markdown takes more than a second a megabyte, and HTML beside the
+text would send and save each byte twice."""
 _MOST_BRACKETS = 5_000
-TAIL_CHARS = 8_000
-"""How much of a growing answer is shown, so that each update costs the same."""
+_LOG_CHARS = 20_000
 
 _WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0"
 _BLOCK = "padding: 0 var(--jp-code-padding, 5px)"  # in line with what other cells show
-_QUIET = (
-    "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em; opacity: 0.85; margin-top: 0.6em"
+_QUIET = "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em"
+_LINE = f"{_QUIET}; line-height: 1.8; margin-bottom: 0.4em"
+_WHY = (
+    "border-left: 3px solid var(--jp-error-color1, #c62828); padding: 0.1em 0.7em; "
+    "margin: 0.4em 0; white-space: pre-wrap; overflow-wrap: anywhere"
 )
 _CODE = (
     "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 0.9em)"
 )
-_PROSE = "font-family: var(--jp-content-font-family, inherit); font-size: inherit"
+_COLOURS = {
+    "succeeded": "var(--jp-success-color1, #2e7d32)",
+    "failed": "var(--jp-error-color1, #c62828)",
+    "canceled": "var(--jp-warn-color1, #e65100)",
+    "aborted": "var(--jp-warn-color1, #e65100)",
+}
 _NATIVE_IMAGES = {"image/png", "image/jpeg"}
 _INLINE_IMAGES = {"image/webp", "image/gif"}  # not every tool draws these by their own type
 
 
-class RichView:
-    """Draws under one display id, and ends as a static bundle.
+class StaticView:
+    """Shows nothing until the end: for a file that is executed with nobody watching.
 
     Args:
         look: how much is shown, and how.
-        live: whether to draw while the prediction runs.
     """
 
-    def __init__(self, look: Look, *, live: bool) -> None:
-        drawn = look.answer or look.returned
-        self.wants_previews = drawn and look.format in {"auto", "image"}
+    def __init__(self, look: Look) -> None:
+        self.wants_previews = draws_pictures(look)
         self._look = look
-        self._live = live
-        self._handle: DisplayHandle | None = None
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Nobody is there to cancel."""
 
     def update(self, prediction: Prediction) -> None:
-        """Draw the answer so far and the state."""
-        if self._live:
-            self._show(_growing_bundle(prediction, self._look))
+        """Show nothing."""
 
-    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
-        """Leave what is to stay."""
-        if prediction is None:
-            if self._handle:
-                self._show({"text/plain": "", "text/html": ""})
-            return
-        first, *more = final_bundles(prediction, answer, self._look)
-        self._show(first)
-        for bundle in more:
-            display(bundle, raw=True)
-
-    def _show(self, bundle: Bundle) -> None:
-        if self._handle is None:
-            handle = DisplayHandle()
-            display(bundle, raw=True, display_id=handle.display_id)
-            self._handle = handle  # not before: an interrupt may come in between
-        else:
-            self._handle.update(bundle, raw=True)
+    def close(
+        self, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
+    ) -> None:
+        """Show what is to stay."""
+        if prediction is not None:
+            for bundle in document(prediction, answer, self._look, why=why).bundles:
+                display(bundle, raw=True)
 
 
-def final_bundles(prediction: Prediction, answer: Answer | None, look: Look) -> list[Bundle]:
-    """What stays: each picture a bundle, then the answer with the status line."""
-    pictures: list[Bundle] = []
-    body = Shown(kind="text", text="")
-    if look.answer:
-        body = shown(prediction, answer, look.format)
-        if body.kind == "files":
-            pictures = [bundle for file in prediction.files if (bundle := _picture(file))]
-    if pictures and len(pictures) == len(prediction.files):
-        body = Shown(kind="text", text="")
-    line = status_line(prediction) if look.status else ""
-    if pictures and not body.text and not line:
-        return pictures
-    return [*pictures, _bundle(body.text, _answer_html(prediction, body, look), line, prediction)]
+def draws_pictures(look: Look) -> bool:
+    """Whether output files are drawn as pictures."""
+    return (look.answer or look.returned) and look.format in {"auto", "image"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What stays of a prediction.
+
+    Attributes:
+        text: the answer, safe to print.
+        markup: the answer as safe HTML; empty where the text is all there is to show.
+        bundles: what is displayed: the status line with the answer, then each picture.
+    """
+
+    text: str
+    markup: str
+    bundles: list[Bundle]
+
+
+def document(
+    prediction: Prediction, answer: Answer | None, look: Look, *, why: str = ""
+) -> Document:
+    """What is to stay.
+
+    Args:
+        prediction: the last snapshot.
+        answer: what is shown in place of the output.
+        look: how much is shown, and how.
+        why: what went wrong, in a line or two.
+    """
+    body, pictures = _body(prediction, answer, look)
+    line = status_line(prediction, ended=True) if look.status else ""
+    short = len(body.text) <= MARKDOWN_CHARS
+    markup = _answer_html(prediction, body, look) if short else ""
+    bundles = pictures
+    if body.text or line or why or not pictures:
+        plain = (body.text.rstrip("\n"), "\n".join(part for part in (line, why) if part))
+        bundle = {"text/plain": "\n\n".join(part for part in plain if part)}
+        if short:
+            bundle["text/html"] = _page(prediction, markup, look, why)
+        bundles = [bundle, *pictures]
+    return Document(text=body.text, markup=markup, bundles=bundles)
+
+
+def _page(prediction: Prediction, markup: str, look: Look, why: str) -> str:
+    parts = [
+        _line_html(prediction) if look.status else "",
+        markup,
+        f'<div style="{_WHY}">{html.escape(printable(why))}</div>' if why else "",
+        _logs_html(prediction) if look.status and look.answer else "",
+    ]
+    return f'<div style="{_BLOCK}" dir="auto">{"".join(parts)}</div>'
+
+
+def _body(prediction: Prediction, answer: Answer | None, look: Look) -> tuple[Shown, list[Bundle]]:
+    nothing = Shown(kind="text", text="")
+    if not look.answer:
+        return nothing, []
+    body = shown(prediction, answer, look.format)
+    if body.kind != "files":
+        return body, []
+    pictures = [_bundle_of(file) for file in prediction.files if is_picture(file)]
+    return (nothing if len(pictures) == len(prediction.files) else body), pictures
 
 
 def answer_bundle(prediction: Prediction) -> Bundle:
@@ -106,7 +154,11 @@ def answer_bundle(prediction: Prediction) -> Bundle:
     from replicate_magic.views import Look
 
     look = Look(status=not prediction.ok or not prediction.text.strip())
-    bundles = final_bundles(prediction, None, look)
+    return one_bundle(document(prediction, None, look).bundles)
+
+
+def one_bundle(bundles: list[Bundle]) -> Bundle:
+    """Bundles as one, for where there is only one place."""
     if len(bundles) == 1:
         return bundles[0]
     return {
@@ -120,35 +172,24 @@ def _as_html(bundle: Bundle) -> str:
     return _img(native, bundle[native]) if native else str(bundle["text/html"])
 
 
-def _bundle(text: str, body: str, line: str, prediction: Prediction) -> Bundle:
-    status = _status_html(prediction) if line else ""
-    return {
-        "text/plain": "\n\n".join(part for part in (text.rstrip("\n"), line) if part),
-        "text/html": f'<div style="{_BLOCK}">{body}{status}</div>',
-    }
-
-
-def _growing_bundle(prediction: Prediction, look: Look) -> Bundle:
-    text = _tail(prediction) if look.answer and look.growing else ""
-    line = status_line(prediction) if look.status else ""
-    body = _pre(text, font=_PROSE) if text else ""
-    return _bundle(text, body, line, prediction)
-
-
-def _tail(prediction: Prediction) -> str:
-    if prediction.shape not in {"chunks", "text", None}:
-        return ""
-    chunks = prediction.streamed.parts(max(0, len(prediction.streamed) - TAIL_CHARS))
-    text = "".join(chunks) if chunks else prediction.text
-    return printable(text if len(text) <= TAIL_CHARS else f"…{text[-TAIL_CHARS:]}")
-
-
-def _status_html(prediction: Prediction) -> str:
-    parts = [html.escape(part) for part in status_parts(prediction)]
+def _line_html(prediction: Prediction) -> str:
+    parts = [html.escape(part) for part in status_parts(prediction, ended=True)]
     if prediction.page:
         href = html.escape(prediction.page, quote=True)
         parts.append(f'<a href="{href}" target="_blank" rel="noopener noreferrer">run</a>')
-    return f'<div style="{_QUIET}">{" · ".join(parts)}</div>'
+    colour = _COLOURS.get(prediction.status, "inherit")
+    dot = f'<span style="color: {colour}">●</span>'
+    return f'<div style="{_LINE}">{dot} {" · ".join(parts)}</div>'
+
+
+def _logs_html(prediction: Prediction) -> str:
+    """The logs, folded; of long ones the end."""
+    growing = GrowingLogs()
+    logs = growing.more(prediction) + growing.rest()
+    if not logs:
+        return ""
+    shown_logs = logs if len(logs) <= _LOG_CHARS else f"…{logs[-_LOG_CHARS:]}"
+    return f'<details style="{_QUIET}"><summary>logs</summary>{_pre(shown_logs)}</details>'
 
 
 def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
@@ -163,19 +204,24 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
     return _pre(body.text)
 
 
-def _pre(text: str, font: str = _CODE) -> str:
+def _pre(text: str) -> str:
     """Text as it stands; front ends leave formulas in a `<pre>` alone."""
-    return f'<pre style="{_WRAPPED}; {font}">{html.escape(text)}</pre>'
+    return f'<pre style="{_WRAPPED}; {_CODE}">{html.escape(text)}</pre>'
 
 
-def _picture(file: OutputFile) -> Bundle | None:
-    if file.preview is None or file.media_type not in _NATIVE_IMAGES | _INLINE_IMAGES:
-        return None
-    encoded = base64.b64encode(file.preview).decode()
+def is_picture(file: OutputFile) -> bool:
+    """Whether a file is a picture that front ends can draw, and its bytes are here."""
+    return file.preview is not None and file.media_type in _NATIVE_IMAGES | _INLINE_IMAGES
+
+
+def _bundle_of(file: OutputFile) -> Bundle:
+    """A picture on its own."""
+    media_type = str(file.media_type)
+    encoded = base64.b64encode(file.preview or b"").decode()
     plain = file_line(file)
-    if file.media_type in _NATIVE_IMAGES:
-        return {"text/plain": plain, file.media_type: encoded}
-    return {"text/plain": plain, "text/html": _img(file.media_type, encoded)}
+    if media_type in _NATIVE_IMAGES:
+        return {"text/plain": plain, media_type: encoded}
+    return {"text/plain": plain, "text/html": _img(media_type, encoded)}
 
 
 def _img(media_type: str, encoded: str) -> str:

@@ -6,36 +6,54 @@ import re
 from typing import TYPE_CHECKING
 
 from replicate_magic.plain import one_line
+from replicate_magic.prediction import CANCELING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from replicate_magic.prediction import Prediction
+    from replicate_magic.prediction import Prediction, Retry
 
 _ABSURD = 1e12  # of seconds or tokens
+_TELLING_TOKENS = 5
+_TELLING_S = 0.5
 
 
-def status_parts(prediction: Prediction) -> list[str]:
-    """The line's parts: model, status, times, speed. The link is the view's own."""
-    parts = [name(prediction), state(prediction)]
+def status_parts(prediction: Prediction, *, ended: bool = False) -> list[str]:
+    """The line's parts: model, status, times, speed. The link is the view's own.
+
+    Args:
+        prediction: the snapshot.
+        ended: whether nothing more will come of it, whatever its status.
+    """
+    word = "not run" if ended and not prediction.id else state(prediction)
+    return [name(prediction), word, *times(prediction), *measured(prediction)]
+
+
+def times(prediction: Prediction) -> list[str]:
+    """How long it waited and ran, by Replicate's clock."""
     queued, ran = queued_s(prediction), ran_s(prediction)
-    if queued is not None:
-        parts.append(f"queued {duration(queued)}")
-    if ran is not None:
-        parts.append(f"ran {duration(ran)}")
-    speed = _number(prediction, "tokens_per_second")
+    return [
+        f"{word} {duration(seconds)}"
+        for word, seconds in (("queued", queued), ("ran", ran))
+        if seconds is not None
+    ]
+
+
+def measured(prediction: Prediction) -> list[str]:
+    """How fast the tokens came, and when the first."""
+    parts = []
+    speed, first = _number(prediction, "tokens_per_second"), first_token_s(prediction)
     if speed is not None:
         parts.append(f"{speed:.1f} tokens/s" if speed < 100 else f"{speed:,.0f} tokens/s")
-    first = first_token_s(prediction)
     if first is not None:
         parts.append(f"first token {duration(first)}")
     return parts
 
 
-def status_line(prediction: Prediction) -> str:
+def status_line(prediction: Prediction, *, ended: bool = False) -> str:
     """The line as text, with the link at its end."""
     page = [prediction.page] if prediction.page else []
-    return " · ".join([*status_parts(prediction), *page])
+    return " · ".join([*status_parts(prediction, ended=ended), *page])
 
 
 def name(prediction: Prediction) -> str:
@@ -47,16 +65,55 @@ def name(prediction: Prediction) -> str:
 
 def state(prediction: Prediction) -> str:
     """The status in a word, or what is being waited for."""
-    if prediction.final:
-        return one_line(prediction.status)
-    if prediction.retry:
-        return f"{one_line(prediction.retry.reason)}, again in {duration(prediction.retry.delay_s)}"
-    if len(prediction.streamed):
-        return "streaming"
-    if prediction.status == "processing":
-        return "running"
+    if prediction.retry and not prediction.final:
+        return waiting(prediction.retry)
+    if phase(prediction) != "starting":
+        return phase(prediction)
     logged = prediction.logs.strip().splitlines()[-1:]  # such as a download's progress
     return ": ".join([one_line(prediction.status), *(one_line(line, limit=80) for line in logged)])
+
+
+def waiting(retry: Retry) -> str:
+    """What is being waited for, and for how long."""
+    reason = one_line(retry.reason)
+    return reason if retry.reason == CANCELING else f"{reason}, again in {duration(retry.delay_s)}"
+
+
+def phase(prediction: Prediction) -> str:
+    """The status in a word, as people see it: also `running`, `streaming` and `saving`."""
+    if prediction.saving:
+        return "saving"
+    if prediction.final:
+        return one_line(prediction.status)
+    if prediction.first_output_after_s is not None or len(prediction.streamed):
+        return "streaming"
+    return "running" if prediction.status == "processing" else one_line(prediction.status)
+
+
+def passed(prediction: Prediction) -> list[tuple[str, float]]:
+    """The phases so far with the seconds each took, as seen from here; the last one goes on."""
+    begun = [
+        (word, at_s)
+        for word, at_s in (
+            ("queued", 0.0),
+            ("running", prediction.started_after_s),
+            ("streaming", prediction.first_output_after_s),
+            ("saving", prediction.finished_after_s if prediction.saving else None),
+        )
+        if at_s is not None
+    ]
+    ends = [*(at_s for _, at_s in begun[1:]), prediction.seen_after_s]
+    lasted = [(word, end_s - at_s) for (word, at_s), end_s in zip(begun, ends, strict=True)]
+    return [(word, seconds) for word, seconds in lasted[:-1] if seconds > 0] + lasted[-1:]
+
+
+def live_speed(prediction: Prediction) -> str:
+    """Tokens a second while they come, about; an empty string where there are too few to tell."""
+    first_s, tokens = prediction.first_output_after_s, len(prediction.streamed)
+    if prediction.final or first_s is None or tokens < _TELLING_TOKENS:
+        return ""
+    seconds = prediction.seen_after_s - first_s
+    return f"≈ {tokens / seconds:,.0f} tokens/s" if seconds >= _TELLING_S else ""
 
 
 def queued_s(prediction: Prediction) -> float | None:

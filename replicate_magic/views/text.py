@@ -5,18 +5,24 @@ Output is printed as it comes; text from outside has its control characters made
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
+import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
-from replicate_magic.plain import printable
 from replicate_magic.views.answer import shown
-from replicate_magic.views.status import name, state, status_line
+from replicate_magic.views.growing import GrowingAnswer
+from replicate_magic.views.status import duration, live_speed, name, passed, state, status_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from replicate_magic.prediction import Prediction
     from replicate_magic.views import Answer, Look
 
 
-_WAITING_CHARS = 78  # a longer line would wrap, and only its end be written over
+_COLOURS = {"succeeded": 32, "failed": 31, "canceled": 33, "aborted": 33}  # of SGR (ECMA-48)
 
 
 class TextView:
@@ -34,30 +40,32 @@ class TextView:
     def __init__(self, out: TextIO, look: Look, *, live: bool, rewrites: bool = False) -> None:
         self._out = out
         self._look = look
-        drawn = look.answer and look.growing and look.format in {"auto", "text", "markdown"}
-        self._streams = live and drawn
-        self._printed = 0  # chunks
+        self._streams = live and look.grows
+        self._answer = GrowingAnswer()
         self._text: list[str] = []
         self._rewrites = rewrites and look.status
         self._waiting = ""  # the line that is to be written over
-        self._held = ""  # a CR, until it is known whether it begins a CRLF
+        self._handed: tuple[Prediction | None, float] = None, 0.0
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Whoever sits at a terminal interrupts."""
 
     def update(self, prediction: Prediction) -> None:
-        """Print the chunks that have come since, or what is being waited for."""
-        self._tell_waiting(prediction)
-        if not self._streams or len(prediction.streamed) <= self._printed:
-            return
-        if prediction.shape not in {"chunks", "text", None}:
-            return
-        came = "".join([self._held, *prediction.streamed.parts(self._printed)])
-        self._held = "\r" if came.endswith("\r") else ""
-        new = printable(came.removesuffix("\r"))
-        self._printed = len(prediction.streamed)
-        self._text.append(new)
-        self._clear()
-        self._write(new)
+        """Print what has come since, or what is being waited for."""
+        if self._streams and (new := self._answer.more(prediction)):
+            self._text.append(new)
+            self._clear()
+            self._write(new)
+        if self._rewrites and not self._text:
+            self._tell_waiting(prediction)
 
-    def close(self, prediction: Prediction | None, answer: Answer | None = None) -> None:
+    def close(
+        self,
+        prediction: Prediction | None,
+        answer: Answer | None = None,
+        *,
+        why: str = "",  # noqa: ARG002  (the error is raised, and printed by whoever runs the cell)
+    ) -> None:
         """Print the rest of the answer, and the status line."""
         self._clear()
         if prediction is None:
@@ -67,13 +75,27 @@ class TextView:
         if self._look.answer:
             self._finish_answer(prediction, answer)
         if self._look.status:
-            self._write(f"{status_line(prediction)}\n")
+            self._write(f"{self._last_line(prediction)}\n")
+
+    def _last_line(self, prediction: Prediction) -> str:
+        line = status_line(prediction, ended=True)
+        colour = _COLOURS.get(prediction.status)
+        if not self._rewrites or colour is None or "NO_COLOR" in os.environ:
+            return line
+        return line.replace(
+            f" {prediction.status}", f" \x1b[{colour}m{prediction.status}\x1b[0m", 1
+        )
 
     def _tell_waiting(self, prediction: Prediction) -> None:
-        if self._rewrites and not self._text:
-            self._clear()
-            self._waiting = f"{name(prediction)} · {state(prediction)}"[:_WAITING_CHARS]
-            self._write(self._waiting)
+        if self._handed[0] is not prediction:
+            self._handed = prediction, time.monotonic()
+        seconds = passed(prediction)[-1][1] + (time.monotonic() - self._handed[1])
+        parts = [name(prediction), state(prediction), duration(seconds), live_speed(prediction)]
+        self._clear()
+        self._waiting = _cut(
+            " · ".join(filter(None, parts)), shutil.get_terminal_size().columns - 1
+        )
+        self._write(self._waiting)
 
     def _clear(self) -> None:
         if self._waiting:
@@ -95,3 +117,13 @@ class TextView:
         encoding = getattr(self._out, "encoding", None) or "utf-8"  # a pipe's may have no `·`
         self._out.write(text.encode(encoding, "replace").decode(encoding))
         self._out.flush()
+
+
+def _cut(line: str, columns: int) -> str:
+    """What fits: a longer line would wrap, and only its end be written over."""
+    width = 0
+    for number, character in enumerate(line):
+        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if width > columns:
+            return line[:number]
+    return line

@@ -29,16 +29,20 @@ class Run:
     def __init__(self, pool, conditions, model, inputs, *, wants_previews):
         self.wants_previews = wants_previews
         self.snapshots = []
+        self.cancel = self.closed = None
         target, draft = read_target(model), Draft(inputs=inputs)
         self._ended = pool.submit(
             session.the_session().drive, target, draft, Conditions(**conditions), self
         )
 
+    def on_cancel(self, cancel):
+        self.cancel = cancel
+
     def update(self, prediction):
         self.snapshots.append(prediction)
 
-    def close(self, prediction, answer=None):
-        """Draw nothing."""
+    def close(self, prediction, answer=None, *, why=""):
+        self.closed = prediction, why
 
     def shows(self, text):
         """Whether the newest snapshot has this text."""
@@ -52,7 +56,7 @@ class Run:
 
     @property
     def ended(self):
-        return self._ended.result(60)
+        return self._ended.result(60).ended()
 
     @property
     def prediction(self):

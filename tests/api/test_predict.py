@@ -787,16 +787,22 @@ def test_files_are_fetched_from_https_and_the_apis_own_host_alone(replicate, beg
 
 def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
     from replicate_magic.api.client import Client, open_http
-    from replicate_magic.api.files import previews
+    from replicate_magic.api.files import Previews
     from replicate_magic.prediction import OutputFile
 
-    async def fetched():
+    came = []
+
+    async def fetch():
         async with open_http() as http:
             client = Client(http, base=f"{replicate.url}/v1", token="")
             files = [OutputFile(url=f"{replicate.other_url}/files/no{n}") for n in range(25)]
-            return await previews(client, files)
+            async with Previews(client, came.append) as previews:
+                previews.fetch(files[:3])
+                previews.fetch(files)
+                await previews.settle()
 
-    assert [file.preview for file in asyncio.run(fetched())] == [None] * 25
+    asyncio.run(fetch())
+    assert [file.preview for file in came] == [None] * 20
     assert len(replicate.seen("file")) == 20
 
 

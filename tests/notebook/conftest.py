@@ -80,6 +80,21 @@ def execute(environment):
     return run
 
 
+def outputs_of(messages):
+    """The outputs as a page ends up with them: updates replace what they name."""
+    outputs, places = [], {}
+    for message in messages:
+        content = message["content"]
+        name = content.get("transient", {}).get("display_id")
+        if message["msg_type"] == "update_display_data":
+            if name in places:
+                outputs[places[name]] = {"output_type": "display_data", **content}
+        elif message["msg_type"] in {"display_data", "execute_result", "stream", "error"}:
+            places[name] = len(outputs)
+            outputs.append({"output_type": message["msg_type"], **content})
+    return Outputs(outputs)
+
+
 @dataclass
 class Page:
     """The page's side of a kernel: runs cells, sees every message, may interrupt."""
@@ -88,6 +103,7 @@ class Page:
     client: object
     in_browser: bool
     messages: list = field(default_factory=list)
+    all: list = field(default_factory=list)
 
     def start(self, code):
         """Run a cell and do not wait for it."""
@@ -106,6 +122,7 @@ class Page:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             message = self.client.get_iopub_msg(timeout=deadline - time.monotonic())
+            self.all.append(message)
             if message["parent_header"].get("msg_id") != self._asked:
                 continue
             self.messages.append({**message, "came_s": time.monotonic()})
@@ -118,18 +135,41 @@ class Page:
         self.start(code)
         return self.wait()
 
+    def shown_of(self, messages):
+        """What an earlier cell shows, with what was updated since."""
+        updates = [one for one in self.all if one["msg_type"] == "update_display_data"]
+        return outputs_of([*messages, *updates])
+
+    @property
+    def frames(self):
+        """What the card was sent, in order."""
+        data = [one["content"]["data"] for one in self.messages if one["msg_type"] == "comm_msg"]
+        return [one["content"] for one in data if one.get("method") == "custom"]
+
+    @property
+    def card_text(self):
+        """The answer as the card has it."""
+        text = ""
+        for frame in self.frames:
+            offset, more = frame.get("text", (len(text), ""))
+            assert frame.get("anew") or offset == len(text)
+            text = text[:offset] + more
+        return text
+
+    def tell_card(self, **content):
+        """What the page says to the newest card, such as a click."""
+        comm_id = next(
+            one["content"]["comm_id"]
+            for one in reversed(self.messages)
+            if one["msg_type"] == "comm_msg"
+        )
+        data = {"method": "custom", "content": content}
+        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        self.client.shell_channel.send(message)
+
     def shown(self):
-        """The outputs as a page ends up with them: updates replace what they name."""
-        outputs, places = [], {}
-        for message in self.messages:
-            content = message["content"]
-            name = content.get("transient", {}).get("display_id")
-            if message["msg_type"] == "update_display_data":
-                outputs[places[name]] = {"output_type": "display_data", **content}
-            elif message["msg_type"] in {"display_data", "execute_result", "stream", "error"}:
-                places[name] = len(outputs)
-                outputs.append({"output_type": message["msg_type"], **content})
-        return Outputs(outputs)
+        """What the newest cell shows."""
+        return outputs_of(self.messages)
 
     def value(self, expression):
         """The `repr` of an expression in the kernel."""

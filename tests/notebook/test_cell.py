@@ -212,7 +212,7 @@ def test_pictures_are_fetched_without_the_token_and_embedded(execute, replicate)
     urls = [f"{replicate.other_url}/files/{name}" for name in ("out.png", "big.png", "gone.png")]
     replicate.tells(become("succeeded", output=urls))
     [cell] = execute("%%replicate acme/painter\na dot")
-    picture, links = cell.bundles
+    links, picture = cell.bundles
     assert "image/png" in picture
     assert "big.png</a> (file, 5.0 MB)" in links["text/html"]
     assert "gone.png" in links["text/html"]

@@ -9,28 +9,125 @@ from replicate_server import become, hold, late, log, say
 
 
 def shows(text):
-    """Whether a message shows this text."""
+    """Whether a message shows this text, as a display or within the card."""
     return lambda message: text in str(message["content"].get("data", ""))
 
 
-def test_the_answer_grows_under_one_display_id_at_most_ten_times_a_second(page, replicate):
+def test_the_card_is_sent_what_is_new_at_most_ten_times_a_second(page, replicate):
     replicate.tells(*(say(f"word{n} ", after_s=0.01) for n in range(100)), become("succeeded"))
     page.run("%%replicate acme/poet\nhi")
-    shown = [m for m in page.messages if m["msg_type"] in {"display_data", "update_display_data"}]
-    names = {message["content"]["transient"]["display_id"] for message in shown}
-    lasted = shown[-1]["came_s"] - shown[0]["came_s"]
-    assert len(names) == 1
-    assert 3 < len(shown) <= lasted * 10 + 7
-    assert "word99" in page.shown().text
+    times = [one["came_s"] for one in page.messages if one["msg_type"] == "comm_msg"]
+    assert 3 < len(times) <= (times[-1] - times[0]) * 10 + 8
+    assert page.card_text == "".join(f"word{n} " for n in range(100))
+    sent = sum(len(str(frame.get("text", ""))) for frame in page.frames)
+    assert sent < 2 * len(page.card_text)
 
 
-def test_the_growing_answer_is_escaped(page, replicate):
-    replicate.tells(say("<b>bold</b>"), hold(), become("succeeded"))
-    page.start("%%replicate acme/poet\nhi")
-    message = page.wait(shows("bold"))[-1]
-    assert "&lt;b&gt;" in message["content"]["data"]["text/html"]
+def test_a_cell_has_one_display_whose_end_is_static(page, replicate):
+    replicate.tells(say("**Hello**"), become("succeeded"))
+    page.run("%%replicate acme/poet\nhi")
+    shown = [m["content"] for m in page.messages if m["msg_type"].endswith("display_data")]
+    first, last = shown
+    assert first["transient"] == last["transient"]
+    assert "application/vnd.jupyter.widget-view+json" in first["data"]
+    assert first["data"]["text/plain"] == "acme/poet · starting"
+    assert set(last["data"]) == {"text/plain", "text/html"}
+    assert "comm_close" not in {message["msg_type"] for message in page.messages}
+
+
+def test_the_text_of_the_card_is_no_markup(page, replicate):
+    replicate.tells(say("<b>bold</b>"), become("succeeded"))
+    page.run("%%replicate acme/poet\nhi")
+    assert page.card_text == "<b>bold</b>"
+    assert not any("html" in frame for frame in page.frames)
+
+
+def test_a_quiet_minute_costs_no_message(page, replicate):
+    replicate.tells(say("Hello"), become("processing", after_s=2.5), become("succeeded"))
+    page.run("%%replicate acme/poet\nhi")
+    assert len(page.frames) < 8
+
+
+def test_a_card_that_is_kept_has_its_document_beside_it(page):
+    page.run("%%replicate acme/poet --keep-widget\nhi")
+    [bundle] = page.shown().bundles
+    assert set(bundle) == {
+        "text/plain", "text/html", "application/vnd.jupyter.widget-view+json",
+    }  # fmt: skip
+    assert page.frames[-1]["html"].strip() == "<p>Hello world</p>"
+
+
+def test_only_the_last_twenty_cards_stay_open(page):
+    page.run("import ipywidgets\nfor n in range(23):\n    %replicate run acme/poet hi")
+    page.run("import ipywidgets.widgets.widget as w")
+    assert page.value("[type(x).__name__ for x in w._instances.values()].count('Card')") == "20"
+    page.run("%unload_ext replicate_magic")
+    assert page.value("len(w._instances)") == "0"
+
+
+# -- in the background ------------------------------------------------------------------------
+
+
+def test_a_background_cell_returns_at_once_and_ends_in_its_own_place(page, replicate):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.run("%%replicate acme/poet --bg -o job --show\nhi")
+    started = page.messages
+    assert page.value("_ is job, job.done") == "(True, False)"
+    page.start("print('next'); p = job.wait(); print(p.text)")
+    page.wait(lambda message: "next" in message["content"].get("text", ""))
     replicate.release()
     page.wait()
+    assert page.shown().printed == "next\nHello\n"
+    [bundle] = page.shown_of(started).bundles
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert bundle["text/plain"].startswith("Hello\n\nacme/poet · succeeded")
+
+
+def test_a_background_job_can_be_canceled(page, replicate):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.run("%%replicate acme/poet --bg -o job\nhi")
+    replicate.wait_for("stream")
+    page.run("job.cancel(); job.wait()")
+    assert page.shown().error.startswith("PredictionFailed: acme/poet was canceled.")
+    assert len(replicate.seen("cancel")) == 1
+
+
+def test_interrupting_the_wait_leaves_the_job_running(page, replicate):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.run("%%replicate acme/poet --bg -o job\nhi")
+    replicate.wait_for("stream")
+    page.start("print('waiting', flush=True); job.wait()")
+    page.wait(lambda message: "waiting" in message["content"].get("text", ""))
+    page.manager.interrupt_kernel()
+    page.wait()
+    assert "goes on in the background" in page.shown().told
+    assert replicate.seen("cancel") == []
+    replicate.release()
+    assert page.value("job.wait().text") == "'Hello'"
+
+
+def test_a_background_job_that_was_never_created_says_why_in_its_place(page):
+    page.run("%%replicate acme/nobody --bg -o job\nhi")
+    started = page.messages
+    page.run("job.wait()")
+    assert page.shown().error.startswith("NotFound")
+    assert page.shown_of(started).text.startswith("acme/nobody · not run\nacme/nobody: ")
+
+
+def test_a_job_shows_what_jq_makes_and_holds_the_prediction(page):
+    page.run("%%replicate acme/poet --bg -o job --show --jq '.output | length'\nhi")
+    started = page.messages
+    assert page.value("job.wait().text") == "'Hello world'"
+    assert page.shown_of(started).text.startswith("2\n\nacme/poet · succeeded")
+
+
+def test_unloading_ends_what_runs_in_the_background(page, replicate):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.run("%%replicate acme/poet --bg -o job --show\nhi")
+    replicate.wait_for("stream")
+    page.run("%unload_ext replicate_magic")
+    assert len(replicate.seen("cancel")) == 1
+    assert page.value("job.prediction.status") == "'canceled'"
 
 
 def test_interrupting_cancels_once_and_raises(page, replicate):

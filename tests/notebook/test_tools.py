@@ -68,7 +68,7 @@ def test_a_terminal_gets_the_tokens_as_they_come(terminal, replicate):
     terminal.sendline("get_ipython().run_cell_magic('replicate', 'acme/poet', 'hi')")
     terminal.expect_exact("Hello")
     replicate.release()
-    terminal.expect(r" world\r\n\r\nacme/poet.* succeeded")
+    terminal.expect(r" world\r\n\r\nacme/poet · \S*succeeded")
     terminal.expect_exact("In [2]:")
 
 

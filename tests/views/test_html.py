@@ -1,4 +1,4 @@
-"""The rich view: the bundles it leaves, and that nothing a model wrote can act in them."""
+"""The bundles that stay, and that nothing a model wrote can act in them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 from replicate_magic.api.files import PREVIEW_BYTES
-from replicate_magic.prediction import Chunks, OutputFile, Prediction, Retry
+from replicate_magic.prediction import Chunks, OutputFile, Prediction
 from replicate_magic.views import Answer, Look
-from replicate_magic.views.html import (
-    MARKDOWN_CHARS,
-    TAIL_CHARS,
-    RichView,
-    answer_bundle,
-    final_bundles,
-)
+from replicate_magic.views.html import MARKDOWN_CHARS, StaticView, answer_bundle, document
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 OURS = {"text/plain", "text/html", "image/png", "image/jpeg"}
@@ -35,7 +29,7 @@ def prediction(output=None, *, status="succeeded", shape=None, streamed=(), file
         model=raw.pop("model", "a/b"),
         shape="files" if files else shape,
         streamed=Chunks(list(streamed)),
-        downloaded=tuple(files),
+        fetched=tuple(files),
         raw={
             "id": "abc",
             "status": status,
@@ -45,9 +39,14 @@ def prediction(output=None, *, status="succeeded", shape=None, streamed=(), file
     )
 
 
-def final(found, made=None, **look):
+def bundles(found, made=None, why="", **look):
+    """All that stays."""
+    return document(found, made, Look(**look), why=why).bundles
+
+
+def final(found, made=None, why="", **look):
     """The only bundle that stays."""
-    (bundle,) = final_bundles(found, made, Look(**look))
+    (bundle,) = bundles(found, made, why, **look)
     return bundle
 
 
@@ -93,7 +92,9 @@ QUIET_TAGS = {
     *("strong", "em", "s", "code", "blockquote", "ul", "ol", "li", "table", "thead", "tbody"),
     *("tr", "td", "th", "sub", "sup", "u", "del", "ins", "kbd", "details", "summary", "img"),
 }
-QUIET_ATTRIBUTES = {"href", "rel", "target", "style", "src", "alt", "title", "start", "align"}
+QUIET_ATTRIBUTES = {
+    *("href", "rel", "target", "style", "src", "alt", "title", "start", "align", "dir"),
+}
 
 
 def assert_nothing_acts(markup, pictures=0):
@@ -105,7 +106,7 @@ def assert_nothing_acts(markup, pictures=0):
     for tag, attrs in page.elements:
         assert set(attrs) <= QUIET_ATTRIBUTES
         if "style" in attrs:
-            assert tag in {"div", "pre", "img"}
+            assert tag in {"div", "pre", "img", "span", "details"}
             assert "url" not in attrs["style"]
         if "src" in attrs:
             assert tag == "img"
@@ -187,15 +188,6 @@ def test_no_answer_acts_in_the_page(text, shape):
 
 
 @many
-def test_no_growing_answer_acts_in_the_page(text, displayed):
-    view = RichView(Look(), live=True)
-    view.update(prediction(status="processing", shape="chunks", streamed=[text]))
-
-    (output,) = displayed()
-    assert_nothing_acts(output.data["text/html"])
-
-
-@many
 def test_nothing_that_jq_made_acts_in_the_page(text):
     made = [(text,), (text, text), ({text: [text]},)]
     for outputs, form in itertools.product(made, FORMATS):
@@ -208,7 +200,7 @@ def test_no_other_word_acts_in_the_page(text):
     found = prediction(
         "x", model=text, status=text, error=text, logs=text, version=text, urls={"web": text}
     )
-    for bundle in (final(found), answer_bundle(found)):
+    for bundle in (final(found), final(found, why=text), answer_bundle(found)):
         assert_nothing_acts(bundle["text/html"])
     web = prediction("x", urls={"web": f"https://x/{text}"})
     assert_nothing_acts(final(web)["text/html"])
@@ -223,7 +215,7 @@ def test_no_file_acts_in_the_page(text):
         OutputFile(url=text, size_bytes=5, media_type="image/webp", preview=b"RIFF"),
     ]
     for form in FORMATS:
-        for bundle in final_bundles(prediction(files=files), None, Look(format=form)):
+        for bundle in bundles(prediction(files=files), format=form):
             assert_nothing_acts(bundle["text/html"], pictures=bundle["text/html"].count("<img"))
 
 
@@ -291,20 +283,50 @@ def test_a_picture_in_markdown_is_a_link_that_is_not_fetched():
     ]
 
 
-def test_a_long_answer_is_escaped_and_no_markdown():
+def test_a_long_answer_is_plain_text_and_sent_once():
     text = "**x** <b>\n" * 30_000
     bundle = final(prediction(text))
 
     assert len(text) > MARKDOWN_CHARS
-    assert "<strong>" not in bundle["text/html"]
+    assert bundle == {"text/plain": f"{text.rstrip()}\n\na/b · succeeded"}
+
+
+def test_an_answer_with_many_brackets_is_escaped_and_no_markdown():
+    text = "**x** [" * 10_000
+    bundle = final(prediction(text))
+
+    assert len(text) < MARKDOWN_CHARS
     assert html.escape(text) in bundle["text/html"]
-    assert bundle["text/plain"].startswith(text.rstrip("\n"))
 
 
-def test_a_failed_run_keeps_what_came_and_its_state():
+def test_the_state_stands_above_the_answer_and_below_it_in_plain_text():
+    bundle = final(prediction("the answer"))
+
+    assert Page(bundle["text/html"]).text == "● a/b · succeededthe answer\n"
+    assert bundle["text/plain"] == "the answer\n\na/b · succeeded"
+
+
+def test_a_failed_run_keeps_what_came_its_state_and_why():
     found = prediction(status="failed", shape="chunks", streamed=["He"], error="no")
+    bundle = final(found, why="no <b>\nTry again.")
 
-    assert final(found)["text/plain"] == "He\n\na/b · failed"
+    assert bundle["text/plain"] == "He\n\na/b · failed\nno <b>\nTry again."
+    assert Page(bundle["text/html"]).text.endswith("He\nno <b>\nTry again.")
+
+
+def test_logs_are_kept_folded_and_of_long_ones_the_end():
+    bundle = final(prediction("x", logs="".join(f"line <{n}>\n" for n in range(10_000))))
+    tags = [tag for tag, _ in Page(bundle["text/html"]).elements]
+
+    assert "details" in tags
+    assert "line <9999>" in Page(bundle["text/html"]).text
+    assert "line <10>" not in Page(bundle["text/html"]).text
+    assert "line" not in bundle["text/plain"]
+    assert "details" not in final(prediction("x", logs="line\n"), answer=False)["text/html"]
+
+
+def test_a_run_that_never_began_says_so():
+    assert final(Prediction(model="a/b"), why="no")["text/plain"] == "a/b · not run\nno"
 
 
 @pytest.mark.parametrize(
@@ -326,12 +348,14 @@ def test_a_failed_run_keeps_what_came_and_its_state():
 )
 def test_there_is_always_a_readable_text_and_never_markdown(found):
     looks = [Look(format=form, status=status) for form in FORMATS for status in (True, False)]
-    shown = [bundle for look in looks if look.status for bundle in final_bundles(found, None, look)]
+    shown = [
+        bundle for look in looks if look.status for bundle in document(found, None, look).bundles
+    ]
     for bundle in [*shown, answer_bundle(found)]:
         assert bundle["text/plain"].strip()
         assert set(bundle) <= OURS
     for look in looks:
-        assert all(set(bundle) <= OURS for bundle in final_bundles(found, None, look))
+        assert all(set(bundle) <= OURS for bundle in document(found, None, look).bundles)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +391,7 @@ def picture(media_type, name="1", data=PNG):
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
 def test_a_picture_every_tool_draws_is_sent_as_itself(media_type):
-    image, state = final_bundles(prediction(files=[picture(media_type)]), None, Look())
+    state, image = bundles(prediction(files=[picture(media_type)]))
 
     assert set(image) == {"text/plain", media_type}
     assert base64.b64decode(image[media_type]) == PNG
@@ -432,7 +456,7 @@ def test_a_long_data_url_is_cut():
 
 def test_pictures_and_links_come_together():
     files = [picture("image/png", "1"), OutputFile(url="https://x/2"), picture("image/webp", "3")]
-    first, second, rest = final_bundles(prediction(files=files), None, Look())
+    rest, first, second = bundles(prediction(files=files))
 
     assert "image/png" in first
     assert "data:image/webp" in second["text/html"]
@@ -472,24 +496,8 @@ def test_ipython_shows_a_prediction_by_its_own_methods():
     assert answer_bundle(prediction(status="failed"))["text/plain"].endswith("a/b · failed")
 
 
-# -- while it grows ---------------------------------------------------------------------------
-
-
-def test_one_display_is_updated_and_ends_as_it_stays(displayed):
-    view = RichView(Look(), live=True)
-    view.update(prediction(status="processing", shape="chunks", streamed=["**He"]))
-    view.update(prediction(status="processing", shape="chunks", streamed=["**He", "y**"]))
-    view.close(prediction(["**Hey**"], shape="chunks"))
-
-    first, second, last = displayed()
-    assert [bool(output.update) for output in (first, second, last)] == [False, True, True]
-    assert len({output.transient["display_id"] for output in (first, second, last)}) == 1
-    assert Page(second.data["text/html"]).text == "**Hey**a/b · streaming"
-    assert last.data == final(prediction(["**Hey**"], shape="chunks"))
-
-
 def test_where_nobody_watches_there_is_one_display(displayed):
-    view = RichView(Look(), live=False)
+    view = StaticView(Look())
     view.update(prediction(status="processing", streamed=["x"]))
     view.close(prediction("x"))
 
@@ -498,64 +506,16 @@ def test_where_nobody_watches_there_is_one_display(displayed):
 
 
 def test_a_run_that_was_never_created_leaves_nothing(displayed):
-    view = RichView(Look(), live=True)
-    view.close(None)
-    assert displayed() == []
+    StaticView(Look()).close(None)
 
-    view.update(Prediction(model="a/b"))
-    view.close(None)
-    assert displayed()[-1].data == {"text/plain": "", "text/html": ""}
+    assert displayed() == []
 
 
 def test_further_pictures_are_displays_of_their_own(displayed):
-    view = RichView(Look(), live=True)
-    view.update(prediction(status="processing", shape="files"))
-    view.close(prediction(files=[picture("image/png", "1"), picture("image/png", "2")]))
+    files = [picture("image/png", "1"), picture("image/png", "2")]
+    StaticView(Look()).close(prediction(files=files))
 
-    _, first, second, state = displayed()
-    assert first.update
+    state, first, second = displayed()
+    assert state.data["text/plain"] == "a/b · succeeded"
     assert "image/png" in first.data
     assert "image/png" in second.data
-    assert state.data["text/plain"] == "a/b · succeeded"
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        prediction(status="processing", shape="chunks", streamed=["<&\"'\x1b"] * 200_000),
-        prediction(status="processing", shape="chunks", streamed=["&" * 5_000_000]),
-        prediction("&" * 5_000_000, status="processing", shape="text"),
-        prediction(["&" * 9] * 100_000, status="processing", shape="chunks"),
-        prediction({"a": "&" * 5_000_000}, status="processing", shape="json"),
-        Prediction(model="m" * 99_999, retry=Retry(reason="&" * 5_000_000, delay_s=1, at_s=0)),
-    ],
-    ids=range(6),
-)
-def test_a_growing_bundle_is_bounded_in_size(found, displayed):
-    RichView(Look(), live=True).update(found)
-
-    (output,) = displayed()
-    assert len(json.dumps(output.data)) < 10 * TAIL_CHARS
-    assert_nothing_acts(output.data["text/html"])
-
-
-def test_a_growing_answer_shows_its_end(displayed):
-    chunks = [f"word{n} " for n in range(10_000)]
-    RichView(Look(), live=True).update(
-        prediction(status="processing", shape="chunks", streamed=chunks)
-    )
-
-    (output,) = displayed()
-    text = Page(output.data["text/html"]).text
-    assert text.startswith("…")
-    assert "word9999 a/b · streaming" in text
-    assert "word100 " not in text
-
-
-@pytest.mark.parametrize("shape", ["file", "files", "json"])
-def test_what_is_no_text_does_not_grow(shape, displayed):
-    RichView(Look(), live=True).update(
-        prediction(status="processing", shape=shape, streamed=["https://x/1"])
-    )
-
-    assert displayed()[0].data["text/plain"] == "a/b · streaming"

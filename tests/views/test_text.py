@@ -182,7 +182,10 @@ def test_files_are_a_line_each_with_kind_and_size():
         ),
     )
     found = Prediction(
-        model="a/b", shape="files", raw={"status": "succeeded", "output": []}, downloaded=files
+        model="a/b",
+        shape="files",
+        raw={"status": "succeeded", "output": [file.url for file in files]},
+        fetched=files,
     )
 
     first, second, third = printed(found, status=False).rstrip("\n").splitlines()
@@ -297,7 +300,7 @@ def test_a_terminal_tells_what_is_waited_for_on_one_line_that_goes():
     view.update(running("Hello"))
     view.close(prediction(["Hello"]))
 
-    assert "starting: Downloading 31 %\r\x1b[K" in out.getvalue()
+    assert "starting: Downloading 31 % · 0 s\r\x1b[K" in out.getvalue()
     assert out.getvalue().split("\r\x1b[K")[-1].startswith("Hello\n\n")
 
 

@@ -1,0 +1,90 @@
+"""Owns where a target runs: the configured API, or the embedded engine, which it starts.
+
+It must not send anything itself.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from replicate_magic import errors
+from replicate_magic.api import protocol
+
+if TYPE_CHECKING:
+    from replicate_magic.cell.plan import Target
+    from replicate_magic.local import Engine
+
+_WITHOUT_ACCOUNT = (
+    "There is no API token, which {target} needs. Get one at "
+    "https://replicate.com/account/api-tokens and set REPLICATE_API_TOKEN, here for example with\n"
+    '  import os, getpass; os.environ["REPLICATE_API_TOKEN"] = getpass.getpass()\n'
+    "Models named local/… run on this machine and need none: "
+    "%%replicate local/smollm2-135m-instruct"
+)
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Endpoint(NamedTuple):
+    """Where an API is, and the token for it."""
+
+    base: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.base}>"
+
+
+class Endpoints:
+    """The API that the environment names, and the one embedded engine of this process."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._starting = Lock()  # one engine, whoever asks first
+
+    def of(self, target: Target) -> Endpoint:
+        """Where a target runs: the embedded engine for `local/…`, else the configured API.
+
+        A `REPLICATE_BASE_URL` on this machine is taken for an engine that was started by hand.
+
+        Raises:
+            EngineUnavailable: the embedded engine does not start.
+            Unauthorized: there is no token.
+        """
+        configured = self.configured()
+        if protocol.origin(configured.base)[1] in _LOOPBACK:
+            return configured
+        if target.is_local:
+            return self._embedded()
+        if not configured.token:
+            raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target), status=401)
+        return configured
+
+    def configured(self) -> Endpoint:
+        """The API that the environment names, and its token; read anew at every call."""
+        base = protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
+        return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
+
+    def is_gone(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint was the embedded engine, and its process has ended."""
+        engine = self._engine
+        ours = engine is not None and protocol.base_url(engine.base_url) == endpoint.base
+        return bool(ours and engine and not engine.alive)
+
+    def close(self) -> None:
+        """End the embedded engine."""
+        engine, self._engine = self._engine, None
+        if engine:
+            engine.close()
+
+    def _embedded(self) -> Endpoint:
+        from replicate_magic import local
+
+        with self._starting:
+            if self._engine is None or not self._engine.alive:
+                try:
+                    self._engine = local.serve()
+                except local.EngineError as error:
+                    raise errors.EngineUnavailable(str(error)) from error
+            return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)

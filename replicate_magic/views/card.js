@@ -1,0 +1,338 @@
+// The page's side of the live card. `card.py` sends frames, each what is new; the model keeps the
+// whole, so that every view of it, also one that is opened later, shows the same.
+//
+// All text comes from outside: it becomes text nodes, never markup. The one piece of markup, the
+// answer of a card that stays, is made and sanitised by the kernel.
+
+const BLOCK = 2000; // characters: layout costs a block, however long the answer is
+const LONGEST = 8000; // without a line's end in it
+const NEAR = 24; // pixels from the end that still count as reading along
+const ACKNOWLEDGED_MS = 500;
+const SILENCE_MS = 15000;
+const PHASES = new Set([
+  "starting", "running", "streaming", "saving", "succeeded", "failed", "canceled", "aborted",
+]);
+
+export default { initialize, render };
+
+// -- the model: frames become its values -----------------------------------------------------
+
+function initialize({ model }) {
+  let heard_ms = performance.now();
+  let asked = false;
+
+  const ask = () => {
+    if (asked) return; // one question is enough, however long a busy kernel takes
+    asked = true;
+    send(model, {
+      ask: "news",
+      text: model.get("text").length,
+      logs: model.get("logs").length,
+      files: model.get("files").length,
+    });
+  };
+  const stamp = () => {
+    const state = model.get("state");
+    state.at_ms ??= performance.now();
+  };
+  const hear = (frame, buffers) => {
+    heard_ms = performance.now();
+    asked = false;
+    if (!apply(model, frame, buffers ?? [])) ask();
+  };
+  const listen = setInterval(() => {
+    const running = model.get("state").over === false;
+    if (running && performance.now() - heard_ms > SILENCE_MS) ask(); // a frame may have been lost
+  }, 1000);
+
+  stamp();
+  model.on("change:state", stamp);
+  model.on("msg:custom", hear);
+  return () => {
+    clearInterval(listen);
+    model.off("change:state", stamp);
+    model.off("msg:custom", hear);
+  };
+}
+
+// Whether the frame fits what is known; it may overlap, and must not leave a gap.
+function apply(model, frame, buffers) {
+  if (frame.heard) model.set("heard", true);
+  if (frame.anew) model.set("text", "");
+  let fits = true;
+  for (const name of ["text", "logs", "files"]) {
+    if (!frame[name]) continue;
+    const [offset, more] = frame[name];
+    const known = model.get(name);
+    if (offset > known.length) {
+      fits = false;
+      continue;
+    }
+    const pieces = name === "files" ? more.map((one, n) => ({ ...one, data: buffers[n] })) : more;
+    const fresh = pieces.slice(known.length - offset);
+    if (fresh.length) model.set(name, known.concat(fresh));
+  }
+  if (frame.html) model.set("html", frame.html);
+  if (frame.state) model.set("state", { ...frame.state });
+  return fits;
+}
+
+function send(model, content) {
+  try {
+    model.send(content);
+  } catch {
+    // The kernel has gone: there is nobody to be told.
+  }
+}
+
+// -- a view ----------------------------------------------------------------------------------
+
+function render({ model, el }) {
+  el.classList.add("replicate-card");
+  // Enter and Space belong to the focused button, not to the notebook's own shortcuts.
+  el.dataset.lmSuppressShortcuts = "true";
+  const top = make("div", "top");
+  const dot = make("span", "dot", { ariaHidden: "true" });
+  const line = make("span", "line");
+  const name = make("span", "name");
+  const phase = make("span", "phase", { role: "status" });
+  const facts = make("span", "facts");
+  const page = make("a", "page", { target: "_blank", rel: "noopener noreferrer" });
+  page.textContent = "run";
+  line.append(name, phase, facts, page);
+  const copy = button("Copy", "Copy the answer");
+  const cancel = button("Cancel", "Cancel this prediction. Interrupting the kernel does the same.");
+  top.append(dot, line, copy, cancel);
+  const bar = make("progress", "bar", { max: 100, ariaLabel: "progress, as the logs tell" });
+  const note = make("div", "note");
+  const answer = make("div", "answer", { role: "region", ariaLabel: "Answer", tabIndex: 0 });
+  const pictures = make("div", "pictures");
+  const why = make("div", "why", { role: "alert" });
+  const logs = make("details", "logs");
+  const summary = make("summary");
+  const lines = make("div", "lines", { role: "region", ariaLabel: "Logs", tabIndex: 0 });
+  logs.append(summary, lines);
+  el.append(top, bar, note, answer, pictures, why, logs);
+
+  const text = new Text(answer);
+  const printed = new Text(lines);
+  let drawn = 0; // pictures
+  let clicked_ms = 0;
+  const urls = [];
+
+  const drawState = () => {
+    const state = model.get("state");
+    const word = state.phase ?? "starting";
+    const known = PHASES.has(word) ? word : "other";
+    if (dot.dataset.phase !== known) dot.dataset.phase = known;
+    el.setAttribute("aria-busy", String(!state.over));
+    put(name, state.name ?? "");
+    put(phase, word);
+    page.hidden = !state.page;
+    if (state.page) page.href = state.page;
+    bar.hidden = state.percent == null;
+    if (state.percent != null) bar.value = state.percent;
+    put(why, state.why ?? "");
+    why.hidden = !state.why;
+    cancel.hidden = Boolean(state.over);
+    tick();
+  };
+
+  // Time is told here: no message is sent for it.
+  const tick = () => {
+    const state = model.get("state");
+    const since_s = (performance.now() - (state.at_ms ?? performance.now())) / 1000;
+    const parts = [...(state.times ?? [])];
+    if (state.going) parts.push(`${lasting(state.going[0])} ${duration(state.going[1] + since_s)}`);
+    parts.push(...(state.measured ?? []));
+    if (state.percent != null) parts.push(`${state.percent} %`);
+    put(facts, parts.join(" · "));
+    put(note, state.waiting ? waiting(state.waiting, since_s) : "");
+    note.hidden = !state.waiting;
+    drawCancel();
+  };
+
+  const drawCancel = () => {
+    if (!clicked_ms) return;
+    const late = performance.now() - clicked_ms >= ACKNOWLEDGED_MS;
+    const heard = model.get("heard");
+    put(cancel, heard || !late ? "Canceling…" : "Interrupt the kernel to cancel");
+    cancel.setAttribute("aria-disabled", String(Boolean(heard)));
+  };
+
+  const drawText = () => {
+    if (model.get("html")) return;
+    text.show(model.get("text"));
+    answer.hidden = copy.hidden = !model.get("text");
+  };
+
+  const drawMarkup = () => {
+    const markup = model.get("html");
+    if (!markup) return;
+    answer.classList.add("jp-RenderedHTMLCommon", "whole");
+    answer.innerHTML = markup; // sanitised by the kernel
+    answer.hidden = false;
+  };
+
+  const drawLogs = () => {
+    const all = model.get("logs");
+    logs.hidden = !all;
+    if (logs.open) printed.show(all);
+    const count = all.split("\n").length - 1;
+    put(summary, count === 1 ? "logs (1 line)" : `logs (${count} lines)`);
+  };
+
+  const drawPictures = () => {
+    for (const { type, data, label } of model.get("files").slice(drawn)) {
+      const picture = make("img", "", { alt: label, title: label });
+      picture.src = URL.createObjectURL(new Blob([data], { type }));
+      urls.push(picture.src);
+      pictures.append(picture);
+      drawn += 1;
+    }
+  };
+
+  const click = () => {
+    if (model.get("heard")) return;
+    clicked_ms = performance.now();
+    send(model, { ask: "cancel" });
+    drawCancel();
+    setTimeout(drawCancel, ACKNOWLEDGED_MS);
+  };
+  const copied = async () => {
+    put(copy, (await toClipboard(model.get("text"))) ? "Copied" : "Not allowed here");
+    setTimeout(() => put(copy, "Copy"), 1500);
+  };
+
+  const draws = {
+    "change:state": drawState,
+    "change:heard": drawCancel,
+    "change:text": drawText,
+    "change:html": drawMarkup,
+    "change:logs": drawLogs,
+    "change:files": drawPictures,
+  };
+  for (const [event, draw] of Object.entries(draws)) {
+    model.on(event, draw);
+    draw();
+  }
+  cancel.addEventListener("click", click);
+  copy.addEventListener("click", copied);
+  logs.addEventListener("toggle", drawLogs);
+  const clock = setInterval(() => {
+    if (!model.get("state").over) tick();
+  }, 100);
+
+  return () => {
+    clearInterval(clock);
+    for (const [event, draw] of Object.entries(draws)) model.off(event, draw);
+    urls.forEach((url) => URL.revokeObjectURL(url));
+  };
+}
+
+// Text that grows at its end, in blocks of lines: only the last block is laid out anew. It follows
+// its end, unless the reader has scrolled up.
+class Text {
+  constructor(box) {
+    this.box = box;
+    this.length = 0;
+    this.follows = true;
+    this.touched_ms = -Infinity;
+    for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      box.addEventListener(event, () => (this.touched_ms = performance.now()), { passive: true });
+    }
+    box.addEventListener("scroll", () => this.scrolled(), { passive: true });
+  }
+
+  // Pages that take the box out and put it back scroll it too; only a hand's scrolling counts.
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.box;
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
+    else if (performance.now() - this.touched_ms < 1000) this.follows = false;
+  }
+
+  show(whole) {
+    if (whole.length < this.length) {
+      this.box.replaceChildren();
+      this.length = 0;
+    }
+    if (whole.length === this.length) return;
+    this.append(whole.slice(this.length));
+    this.length = whole.length;
+    if (this.follows) this.box.scrollTop = this.box.scrollHeight;
+  }
+
+  append(more) {
+    let last = this.box.lastChild?.firstChild;
+    while (more) {
+      if (!last || last.full) {
+        const block = make("div", "block");
+        last = document.createTextNode("");
+        block.append(last);
+        this.box.append(block);
+      }
+      const room = end(more, BLOCK - last.length);
+      last.appendData(more.slice(0, room));
+      last.full = room < more.length || last.length >= LONGEST;
+      more = more.slice(room);
+    }
+  }
+}
+
+// How much of a text goes into a block: to the first line's end after `room`, if there is one soon.
+function end(text, room) {
+  const newline = text.indexOf("\n", Math.max(room, 0));
+  if (newline >= 0 && newline < LONGEST) return newline + 1;
+  if (text.length <= LONGEST) return text.length;
+  const blank = text.lastIndexOf(" ", LONGEST);
+  const cut = blank > BLOCK ? blank + 1 : LONGEST;
+  return isHigh(text.charCodeAt(cut - 1)) ? cut - 1 : cut;
+}
+
+function isHigh(unit) {
+  return unit >= 0xd800 && unit < 0xdc00; // the first half of a character: no cut behind it
+}
+
+function make(tag, className = "", properties = {}) {
+  const made = document.createElement(tag);
+  made.className = className;
+  const { role, ...rest } = properties;
+  if (role) made.setAttribute("role", role);
+  return Object.assign(made, rest);
+}
+
+function button(label, title) {
+  return make("button", "", { type: "button", textContent: label, title });
+}
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function lasting(phase) {
+  return phase === "queued" ? "queued or booting" : phase;
+}
+
+function waiting([reason, left_s], since_s) {
+  const rest = Math.ceil(left_s - since_s);
+  return rest > 0 ? `${reason}, ${rest} s` : reason;
+}
+
+// As the kernel's own `duration`: 0.42 s, 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.
+function duration(seconds) {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+async function toClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,351 @@
+"""Owns the live card: what of a snapshot the page is sent, and the card's end as a document.
+
+The page's side is `card.js`. It is sent frames, each what is new: text and logs as `[offset, more]`
+with the offset in UTF-16 units, the state where it changed, files as they are fetched. A page that
+comes late, or has missed a frame, is sent the whole. It holds no more than what it is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+from IPython.display import DisplayHandle, display
+from traitlets import Dict, List, Unicode
+
+from replicate_magic.plain import one_line
+from replicate_magic.views import html, status
+from replicate_magic.views.answer import file_line
+from replicate_magic.views.growing import GrowingAnswer, GrowingLogs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from replicate_magic.prediction import OutputFile, Prediction
+    from replicate_magic.views import Answer, Look
+    from replicate_magic.views.html import Bundle, Document
+
+KEPT = 20
+"""How many finished cards stay open: a page that was reloaded meanwhile still shows them."""
+_HERE = Path(__file__).parent
+
+
+class _Grown:
+    """Text that the page has been sent."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0  # UTF-16 units, as the page counts
+
+    def add(self, more: str) -> tuple[int, str]:
+        """The frame's part for what is new."""
+        offset = self._length
+        self._parts.append(more)
+        self._length += len(more.encode("utf-16-le")) // 2
+        return offset, more
+
+    def since(self, offset: Any) -> tuple[int, str]:
+        """The frame's part for all that a page lacks."""
+        known = offset if isinstance(offset, int) and 0 <= offset <= self._length else 0
+        return known, self.text().encode("utf-16-le")[2 * known :].decode("utf-16-le", "replace")
+
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._parts)
+
+
+class Card(anywidget.AnyWidget):
+    """The widget: what the page has been sent, and the way to it.
+
+    Its traits are read only to tell a page that comes late the whole; frames go as messages, so
+    that each is one message, in order, and costs what is new.
+    """
+
+    _esm = _HERE / "card.js"
+    _css = _HERE / "card.css"
+    state = Dict().tag(sync=True, to_json=lambda _, card: card.state_now())
+    text = Unicode().tag(sync=True, to_json=lambda _, card: card.grown["text"].text())
+    logs = Unicode().tag(sync=True, to_json=lambda _, card: card.grown["logs"].text())
+    files: List[Any] = List().tag(sync=True, to_json=lambda _, card: list(card.pictures))
+    html = Unicode().tag(sync=True, to_json=lambda _, card: card.markup)
+
+    def __init__(self) -> None:
+        self.grown = {"text": _Grown(), "logs": _Grown()}
+        self.pictures: list[dict[str, Any]] = []
+        self.markup = ""
+        self._cancel: Callable[[], None] | None = None
+        self._state: dict[str, Any] = {"over": False}
+        self._told_s = time.monotonic()
+        super().__init__()
+        _let_clicks_in(self.comm)
+        self.on_msg(self._hear)
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` on a click; it may come on any thread."""
+        self._cancel = cancel
+
+    def tell(
+        self,
+        state: Mapping[str, Any],
+        *,
+        text: str = "",
+        logs: str = "",
+        pictures: tuple[OutputFile, ...] = (),
+    ) -> None:
+        """Send the page what is new, in one message; nothing where nothing is."""
+        frame: dict[str, Any] = {}
+        for name, more in (("text", text), ("logs", logs)):
+            if more:
+                frame[name] = self.grown[name].add(more)
+        if _lasting(state) != _lasting(self._state):
+            self._state, self._told_s = dict(state), time.monotonic()
+            frame["state"] = self._state
+        known = len(self.pictures)
+        self.pictures += map(_picture, pictures)
+        if frame or pictures:
+            self._send_frame(frame, known)
+
+    def end(self, *, text: str, markup: str) -> None:
+        """Tell what the answer is in the end.
+
+        Args:
+            text: all of it; it is sent where it is another than what came so far.
+            markup: safe HTML to be shown in place of the text, for a page that asks for news.
+        """
+        if text != self.grown["text"].text():
+            self.grown["text"] = _Grown()
+            self.send({"text": self.grown["text"].add(text), "anew": True})
+        self.markup = markup
+
+    def catch_up(self, known: Mapping[str, Any]) -> None:
+        """Send the page all that it lacks.
+
+        Args:
+            known: how much it has: `text` and `logs` in UTF-16 units, `files`.
+        """
+        frame: dict[str, Any] = {"state": self.state_now(), "html": self.markup}
+        for name, grown in self.grown.items():
+            frame[name] = grown.since(known.get(name))
+        pictures = known.get("files")
+        self._send_frame(frame, pictures if isinstance(pictures, int) else 0)
+
+    def _send_frame(self, frame: dict[str, Any], pictures_from: int) -> None:
+        """Pictures go beside the JSON, as bytes."""
+        new = self.pictures[pictures_from:]
+        if new:
+            frame["files"] = pictures_from, [{**picture, "data": None} for picture in new]
+        self.send(frame, [picture["data"] for picture in new])
+
+    def state_now(self) -> dict[str, Any]:
+        """The state, its running times as of now."""
+        passed_s = time.monotonic() - self._told_s
+        aged = {"going": passed_s, "waiting": -passed_s}
+        return {
+            name: [value[0], value[1] + aged[name]] if value and name in aged else value
+            for name, value in self._state.items()
+        }
+
+    def _hear(self, _card: Card, content: Any, _buffers: Any) -> None:
+        match content:
+            case {"ask": "cancel"}:
+                self.send({"heard": True})
+                if self._cancel:
+                    self._cancel()
+            case {"ask": "news"}:
+                self.catch_up(content)
+
+
+def _let_clicks_in(comm: Any) -> None:
+    """Let what the page says be heard while the cell blocks, where the kernel has threads for it.
+
+    ipykernel 7.4 sends what the page tells a comm to the thread that the comm was last used from,
+    which is the one that blocks; without this hook it goes where the page asked, as in 7.0 to 7.3.
+    The hook is private, so it may be gone; then there is nothing to be done.
+    """
+    if getattr(comm, "_reply_subshell_for", None):
+        comm._reply_subshell_for = None  # noqa: SLF001  (there is no public way)
+
+
+def _lasting(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state without the seconds that the page counts by itself."""
+    going = state.get("going")
+    return {**state, "going": going and going[0]}
+
+
+def _picture(file: OutputFile) -> dict[str, Any]:
+    return {"type": file.media_type, "data": file.preview, "label": file_line(file)}
+
+
+# -- the view ---------------------------------------------------------------------------------
+
+
+class CardView:
+    """Draws a prediction as a live card, and leaves a document in its place.
+
+    Args:
+        look: how much is shown, and how.
+        background: whether other cells may run meanwhile: then all is left in one display.
+    """
+
+    def __init__(self, look: Look, *, background: bool = False) -> None:
+        self.wants_previews = html.draws_pictures(look)
+        self._look = look
+        self._background = background
+        self._answer, self._logs = GrowingAnswer(), GrowingLogs()
+        self._card: Card | None = None
+        self._handle: DisplayHandle | None = None
+        self._shown: set[str] = set()  # files, by their URLs
+        self._cancel: Callable[[], None] | None = None
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Call `cancel` where the person asks for it."""
+        self._cancel = cancel
+
+    def update(self, prediction: Prediction) -> None:
+        """Send the card what is new."""
+        card = self._opened(prediction)
+        text = self._answer.more(prediction) if self._look.grows else ""
+        logs = self._logs.more(prediction)
+        state = card_state(prediction, percent=self._logs.percent)
+        card.tell(state, text=text, logs=logs, pictures=self._new_pictures(prediction))
+
+    def close(
+        self, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
+    ) -> None:
+        """Leave what is to stay in the card's place."""
+        if prediction is None:
+            self._leave_nothing()
+            return
+        document = html.document(prediction, answer, self._look, why=why)
+        bundles = document.bundles
+        if self._background:
+            bundles = [html.one_bundle(bundles)]
+        if self._card:
+            self._end(self._card, prediction, document, why)
+        self._replace(bundles[0])
+        for bundle in bundles[1:]:
+            display(bundle, raw=True)
+
+    def _opened(self, prediction: Prediction) -> Card:
+        if self._card is None:
+            self._card = Card()
+            if self._cancel:
+                self._card.on_cancel(self._cancel)
+            self._card.tell(card_state(prediction))
+            data, metadata = _shown_as(self._card)
+            data["text/plain"] = f"{status.name(prediction)} · {status.state(prediction)}"
+            handle = DisplayHandle()
+            display(data, metadata=metadata, raw=True, display_id=handle.display_id)
+            self._handle = handle  # not before: an interrupt may come in between
+        return self._card
+
+    def _new_pictures(self, prediction: Prediction) -> tuple[OutputFile, ...]:
+        if not self.wants_previews or not self._look.answer:
+            return ()
+        new = [
+            file
+            for file in prediction.fetched
+            if file.url not in self._shown and html.is_picture(file)
+        ]
+        self._shown.update(file.url for file in new)
+        return tuple(new)
+
+    def _end(self, card: Card, prediction: Prediction, document: Document, why: str) -> None:
+        state = card_state(prediction, ended=True, why=why)
+        card.tell(state, logs=self._logs.more(prediction) + self._logs.rest())
+        card.end(text=document.text, markup=document.markup)
+        _FINISHED.add(card)
+
+    def _replace(self, bundle: Bundle) -> None:
+        if self._handle is None:
+            display(bundle, raw=True)
+            return
+        if self._card and self._look.keep_widget:
+            data, metadata = _shown_as(self._card)
+            self._handle.update({**data, **bundle}, metadata=metadata, raw=True)
+            self._card.send({"html": self._card.markup})
+            return
+        self._handle.update(bundle, raw=True)
+
+    def _leave_nothing(self) -> None:
+        if self._handle and self._card:
+            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+            _close(self._card)
+
+
+def _shown_as(card: Card) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The bundle that has front ends draw the widget, and what Colab needs to know of it."""
+    data, metadata = card._repr_mimebundle_() or ({}, {})
+    return dict(data), dict(metadata)
+
+
+class _Finished:
+    """Cards that have ended: the last ones stay open, those before them are closed."""
+
+    def __init__(self) -> None:
+        self._cards: deque[Card] = deque()
+
+    def add(self, card: Card) -> None:
+        self._cards.append(card)
+        while len(self._cards) > KEPT:
+            _close(self._cards.popleft())
+
+    def close(self) -> None:
+        while self._cards:
+            _close(self._cards.pop())
+
+
+def _close(card: Card) -> None:
+    card.layout.close()
+    card.close()
+
+
+_FINISHED = _Finished()  # holds nothing before its first use
+
+
+def close() -> None:
+    """Close the cards that are kept."""
+    _FINISHED.close()
+
+
+def card_state(
+    prediction: Prediction, *, percent: int | None = None, ended: bool = False, why: str = ""
+) -> dict[str, Any]:
+    """What the card's top line and its notes say, as JSON for the page.
+
+    `going` is `[phase, seconds so far]` and goes on by itself on the page; `waiting` is `[reason,
+    seconds left]`.
+
+    Args:
+        prediction: the snapshot.
+        percent: how far a bar in the logs is.
+        ended: whether nothing more will come.
+        why: what went wrong, for people.
+    """
+    over = ended or (prediction.final and not prediction.saving)
+    passed = [] if over else status.passed(prediction)
+    retry = None if over else prediction.retry
+    speed = status.live_speed(prediction)
+    return {
+        "name": status.name(prediction),
+        "phase": status.status_parts(prediction, ended=True)[1]
+        if over
+        else status.phase(prediction),
+        "times": status.times(prediction) if over else [*map(_lasted, passed[:-1])],
+        "going": list(passed[-1]) if passed else None,
+        "measured": status.measured(prediction) if over else [part for part in (speed,) if part],
+        "percent": None if over else percent,
+        "waiting": [one_line(retry.reason), retry.delay_s] if retry else None,
+        "retries": prediction.retries,
+        "page": prediction.page or "",
+        "why": why,
+        "over": over,
+    }
+
+
+def _lasted(part: tuple[str, float]) -> str:
+    word, seconds = part
+    return f"{word} {status.duration(seconds)}"
