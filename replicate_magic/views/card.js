@@ -38,7 +38,14 @@ function initialize({ model }) {
   const hear = (frame, buffers) => {
     heard_ms = performance.now();
     asked = false;
+    model.set("lost", false);
     if (!apply(model, frame, buffers ?? [])) ask();
+  };
+  const cutOff = () => {
+    // The kernel was restarted, or the connection to it anew: an answer tells that it is the latter.
+    model.set("lost", true);
+    asked = false;
+    ask();
   };
   const listen = setInterval(() => {
     const running = model.get("state").over === false;
@@ -48,8 +55,10 @@ function initialize({ model }) {
   stamp();
   model.on("change:state", stamp);
   model.on("msg:custom", hear);
+  model.on("comm_live_update", cutOff);
   return () => {
     clearInterval(listen);
+    model.off("comm_live_update", cutOff);
     model.off("change:state", stamp);
     model.off("msg:custom", hear);
   };
@@ -122,10 +131,11 @@ function render({ model, el }) {
 
   const drawState = () => {
     const state = model.get("state");
-    const word = state.phase ?? "starting";
+    const lost = model.get("lost") && !state.over;
+    const word = lost ? "disconnected" : (state.phase ?? "starting");
     const known = PHASES.has(word) ? word : "other";
     if (dot.dataset.phase !== known) dot.dataset.phase = known;
-    el.setAttribute("aria-busy", String(!state.over));
+    el.setAttribute("aria-busy", String(!state.over && !lost));
     put(name, state.name ?? "");
     put(phase, word);
     page.hidden = !state.page;
@@ -134,7 +144,7 @@ function render({ model, el }) {
     if (state.percent != null) bar.value = state.percent;
     put(why, state.why ?? "");
     why.hidden = !state.why;
-    cancel.hidden = Boolean(state.over);
+    cancel.hidden = Boolean(state.over || lost);
     tick();
   };
 
@@ -206,6 +216,7 @@ function render({ model, el }) {
 
   const draws = {
     "change:state": drawState,
+    "change:lost": drawState,
     "change:heard": drawCancel,
     "change:text": drawText,
     "change:html": drawMarkup,
@@ -220,7 +231,7 @@ function render({ model, el }) {
   copy.addEventListener("click", copied);
   logs.addEventListener("toggle", drawLogs);
   const clock = setInterval(() => {
-    if (!model.get("state").over) tick();
+    if (!model.get("state").over && !model.get("lost")) tick();
   }, 100);
 
   return () => {
