@@ -213,16 +213,30 @@ class Call(Generic[S, T]):
             yield self.latest
 
     async def _watched(self, update: Callable[[S], None], end: Callable[[], object]) -> None:
-        try:
-            last: S | None = None
-            while not self._done.is_set():
-                if self.latest is not None and self.latest is not last:
-                    last = self.latest
+        def see_the_end() -> None:
+            try:
+                end()
+            finally:
+                self._left.set()
+
+        failed = await self._hand(update)
+        await _on_a_thread(see_the_end)
+        if failed:
+            raise failed
+
+    async def _hand(self, update: Callable[[S], None]) -> Exception | None:
+        """Hand snapshots on until the end; what `update` raised, which is called no more then."""
+        last: S | None = None
+        failed: Exception | None = None
+        while not self._done.is_set():
+            if not failed and self.latest is not None and self.latest is not last:
+                last = self.latest
+                try:
                     update(last)
-                await asyncio.sleep(FRAME_S)
-            await _on_a_thread(end)
-        finally:
-            self._left.set()
+                except Exception as error:  # noqa: BLE001  (raised at the end)
+                    failed = error
+            await asyncio.sleep(FRAME_S)
+        return failed
 
     def _begin(self) -> None:
         if self._cancelled:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replicate_magic.prediction import Prediction
 
 _LOG_LINES = 5
+_NEVER_STARTED = "Its deadline passed before it started. It is not billed."
 _WITHOUT_ID = (
     "If it is created all the same, it is canceled as soon as its id is known, while this process "
     "lives; after that its own deadline ends it."
@@ -49,13 +50,23 @@ def why_not(prediction: Prediction, *, cut: Cut = "") -> str:
 
 def short_why(prediction: Prediction, *, cut: Cut = "") -> str:
     """The same under a view that names the model and its status already: what is new, and short."""
-    what = _what_happened(prediction, cut)
-    if prediction.final and not cut:
-        what = what.removeprefix("failed: ").removeprefix("was aborted: ")
-    if what == "was canceled.":
-        return ""
-    advice = _advice(prediction, cut)
-    return "\n".join(line for line in (what[:1].upper() + what[1:], advice) if line)
+    match cut, prediction.status:
+        case "", "failed" if prediction.error:
+            what = _error(prediction)
+        case "", "failed":
+            what = "No reason was given."
+        case _, "canceled" if cut != "deadline":
+            return ""
+        case "", "aborted":
+            what = _NEVER_STARTED
+        case _:
+            what = _what_happened(prediction, cut)
+            what = what[:1].upper() + what[1:]
+    return "\n".join(line for line in (what, _advice(prediction, cut)) if line)
+
+
+def _error(prediction: Prediction) -> str:
+    return one_line(prediction.error or "no reason was given", limit=1_000)
 
 
 def _what_happened(prediction: Prediction, cut: Cut) -> str:
@@ -65,11 +76,11 @@ def _what_happened(prediction: Prediction, cut: Cut) -> str:
         case "cancel", _ if not prediction.final:
             return _what_the_cancel_did(prediction)
         case _, "failed":
-            return f"failed: {one_line(prediction.error or 'no reason was given', limit=1_000)}"
+            return f"failed: {_error(prediction)}"
         case _, "canceled":
             return "was canceled."
         case _, "aborted":
-            return "was aborted: its deadline passed before it started. It is not billed."
+            return f"was aborted. {_NEVER_STARTED}"
     return f"ended with the status {one_line(prediction.status)}."
 
 

@@ -160,6 +160,141 @@ def test_the_end_does_not_wait_for_the_next_snapshot():
     assert time.monotonic() - began_s < 0.5
 
 
+def test_without_news_the_newest_snapshot_is_given_again_and_again():
+    async def quiet(publish):
+        publish("only")
+        await asyncio.sleep(2.6 * bridge.TICK_S)
+
+    seen, _ = watched(quiet)
+    times = [at_s for at_s, _ in seen]
+    assert len(times) in {2, 3}
+    assert all(later - earlier >= bridge.TICK_S for earlier, later in pairwise(times))
+
+
+def test_with_news_nothing_is_given_again():
+    seen, _ = watched(counting(5, 0.3))
+    numbers = [number for _, number in seen]
+    assert numbers == sorted(set(numbers))
+
+
+def test_before_the_first_snapshot_nothing_is_given():
+    async def late(publish):
+        await asyncio.sleep(1.2 * bridge.TICK_S)
+        publish("late")
+
+    assert [snapshot for _, snapshot in watched(late)[0]] == ["late"]
+
+
+def test_what_was_given_again_at_the_end_is_not_given_once_more():
+    async def ends_quietly(publish):
+        publish("only")
+        await asyncio.sleep(0.3)
+
+    assert [snapshot for _, snapshot in watched(ends_quietly)[0]] == ["only"]
+
+
+# -- with nobody waiting ------------------------------------------------------------------------
+
+
+class Watcher:
+    """Whoever is told of a call that nobody waits for."""
+
+    def __init__(self):
+        self.seen, self.ends = [], []
+
+    def update(self, snapshot):
+        self.seen.append((time.monotonic(), snapshot, threading.current_thread().name))
+
+    def end(self):
+        self.ends.append(threading.current_thread().name)
+
+
+def test_a_detached_call_hands_out_snapshots_on_the_loops_thread():
+    call, watcher = Call(counting(30, 0.02)), Watcher()
+    call.detach(watcher.update, watcher.end)
+    assert call.left(10)
+    numbers = [number for _, number, _ in watcher.seen]
+    assert numbers[0] == 0
+    assert numbers == sorted(set(numbers))
+    assert {name for _, _, name in watcher.seen} == {"replicate_magic"}
+
+
+def test_a_detached_call_hands_out_about_ten_snapshots_a_second():
+    call, watcher = Call(counting(200, 0.005)), Watcher()
+    call.detach(watcher.update, watcher.end)
+    assert call.left(10)
+    times = [at_s for at_s, _, _ in watcher.seen]
+    assert len(times) > 4
+    assert all(later - earlier > 0.9 * bridge.FRAME_S for earlier, later in pairwise(times))
+
+
+def test_a_detached_call_hands_out_no_snapshot_twice():
+    async def quiet(publish):
+        publish("only")
+        await asyncio.sleep(1.5 * bridge.TICK_S)
+
+    call, watcher = Call(quiet), Watcher()
+    call.detach(watcher.update, watcher.end)
+    assert call.left(10)
+    assert [snapshot for _, snapshot, _ in watcher.seen] == ["only"]
+
+
+def test_the_end_of_a_detached_call_is_told_once_and_on_a_thread_of_its_own():
+    call, watcher = Call(counting(3, 0)), Watcher()
+    call.detach(watcher.update, watcher.end)
+    assert call.left(10)
+    assert call.result() == "done"
+    (name,) = watcher.ends
+    assert name not in {"replicate_magic", threading.current_thread().name}
+
+
+def test_the_loop_goes_on_while_the_end_is_told():
+    release = threading.Event()
+    call = Call(counting(1, 0))
+    call.detach(lambda _: None, lambda: release.wait(10))
+    assert call.wait(10)
+    assert watched(counting(1, 0))[1] == "done"
+    assert not call.left(0)
+    release.set()
+    assert call.left(10)
+
+
+def test_a_detached_call_whose_end_cannot_be_told_is_left_all_the_same(caplog):
+    call = Call(counting(1, 0))
+    call.detach(lambda _: None, lambda: 1 / 0)
+    assert call.left(10)
+    assert call.result() == "done"
+
+
+def test_the_end_of_a_detached_call_is_told_although_a_snapshot_could_not_be(caplog):
+    call, watcher = Call(counting(3, 0.2)), Watcher()
+    call.detach(lambda _: 1 / 0, watcher.end)
+    assert call.wait(10)
+    assert call.left(10)
+    assert len(watcher.ends) == 1
+
+
+def test_close_ends_a_detached_call_and_its_end_is_told():
+    slow, watcher = Slow(clean_up_s=0.2), Watcher()
+    call = Call(slow)
+    call.detach(watcher.update, watcher.end)
+    assert slow.began.wait(10)
+    bridge.close()
+    assert slow.ended.is_set()
+    assert call.left(0)
+    assert len(watcher.ends) == 1
+    with pytest.raises(concurrent.futures.CancelledError):
+        call.result()
+
+
+def test_several_detached_calls_end_each_for_itself():
+    calls = [(Call(counting(3, 0.01)), Watcher()) for _ in range(5)]
+    for call, watcher in calls:
+        call.detach(watcher.update, watcher.end)
+    assert all(call.left(10) for call, _ in calls)
+    assert [len(watcher.ends) for _, watcher in calls] == [1] * 5
+
+
 # -- leaving ------------------------------------------------------------------------------------
 
 
@@ -411,3 +546,24 @@ Call(for_ever).start()
 """
     ended = python(code)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "cleaned up\n", "")
+
+
+def test_the_interpreter_ends_while_a_detached_call_runs_and_its_end_is_told():
+    code = """
+import asyncio, threading
+from replicate_magic.bridge import Call
+
+began = threading.Event()
+
+async def for_ever(publish):
+    began.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("cleaned up", flush=True)
+
+Call(for_ever).detach(print, lambda: print("told", flush=True))
+began.wait()
+"""
+    ended = python(code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "cleaned up\ntold\n", "")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from replicate_magic.chunks import Chunks
-from replicate_magic.failure import why_not
+from replicate_magic.failure import short_why, why_not
 from replicate_magic.prediction import (
+    CANCELING,
     FINAL,
     Created,
     Fetched,
@@ -141,6 +143,70 @@ def test_first_output_is_the_first():
     assert folded(*(Output(chunks=("x",), at_s=n) for n in (0.0, 1.0))).first_output_after_s == 0.0
 
 
+EVENTS = [
+    Created(raw={}, at_s=3),
+    Update(raw={}, at_s=3),
+    Output(chunks=("x",), at_s=3),
+    Log(text="x", at_s=3),
+    Retry(reason="x", delay_s=1, at_s=3),
+    Fetched(file=OutputFile(url="https://x/1"), at_s=3),
+    Finished(raw={}, at_s=3),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_each_event_tells_when_something_was_seen_last(event):
+    assert Prediction(model="a/b").seen_after_s == 0
+    assert folded(Log(text="x", at_s=2), event).seen_after_s == 3
+
+
+@pytest.mark.parametrize(
+    ("events", "at_s"),
+    [
+        ([], None),
+        ([Created(raw={"status": "starting"}, at_s=1)], None),
+        ([Log(text="x", at_s=1)], None),
+        ([Created(raw={"status": "processing"}, at_s=1)], 1),
+        (
+            [
+                Update(raw={"status": "starting"}, at_s=1),
+                Update(raw={"status": "processing"}, at_s=2),
+                Update(raw={"status": "processing"}, at_s=3),
+            ],
+            2,
+        ),
+        ([Output(chunks=("x",), at_s=2), Update(raw={"status": "processing"}, at_s=3)], 2),
+        ([Output(chunks=("x",), at_s=0.0), Output(chunks=("x",), at_s=1)], 0.0),
+        ([Update(raw={"status": "starting", "output": ["x"]}, at_s=2)], 2),
+        ([Finished(raw={"status": "succeeded", "output": ["x"]}, at_s=2)], None),
+        ([Finished(raw={"status": "aborted"}, at_s=2)], None),
+    ],
+    ids=range(10),
+)
+def test_it_is_known_when_the_model_was_first_seen_to_run(events, at_s):
+    assert folded(*events).started_after_s == at_s
+
+
+def test_an_output_that_is_first_seen_at_the_end_is_no_first_output():
+    ended = folded(Finished(raw={"status": "succeeded", "output": ["x"]}, at_s=2))
+
+    assert (ended.first_output_after_s, ended.finished_after_s) == (None, 2)
+
+
+def test_files_are_kept_in_the_order_in_which_they_were_fetched():
+    first, second = (OutputFile(url=f"https://x/{n}", size_bytes=n) for n in (1, 2))
+    found = folded(Fetched(file=second, at_s=1), Fetched(file=first, at_s=2))
+
+    assert found.fetched == (second, first)
+
+
+def test_a_file_that_is_fetched_changes_nothing_else():
+    before = folded(Created(raw={"id": "abc"}, at_s=1), Finished(raw={"status": "failed"}, at_s=2))
+    after = fold(before, Fetched(file=OutputFile(url="https://x/1"), at_s=3))
+
+    assert after == replace(before, fetched=after.fetched, seen_after_s=3)
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -148,6 +214,7 @@ def test_first_output_is_the_first():
         Update(raw={}, at_s=1),
         Output(chunks=("x",), at_s=1),
         Log(text="x", at_s=1),
+        Fetched(file=OutputFile(url="https://x/1"), at_s=1),
         Finished(raw={}, at_s=1),
     ],
     ids=lambda event: type(event).__name__,
@@ -440,7 +507,7 @@ def failed(error, **raw):
         (prediction(status="canceled"), "a/b was canceled.", "Prediction abc"),
         (
             prediction(status="aborted"),
-            "a/b was aborted: its deadline passed before it",
+            "a/b was aborted. Its deadline passed before it",
             "Prediction abc",
         ),
         (prediction(status="expired"), "a/b ended with the status expired.", "Prediction abc"),
@@ -466,6 +533,88 @@ def test_a_failure_names_the_prediction_and_its_page():
 )
 def test_a_timeout_says_whether_it_still_runs(status, words):
     assert words in why_not(prediction(status=status), cut="deadline")
+
+
+ONE_TOO_MANY = "It ran out of memory: the same input will again; try a smaller one."
+WITHOUT_ID = (
+    "If it is created all the same, it is canceled as soon as its id is known, while this process "
+    "lives; after that its own deadline ends it."
+)
+RUNNING = prediction(status="processing")
+CANCELED = prediction(status="canceled")
+TOLD_TO_STOP = fold(RUNNING, Retry(reason=CANCELING, delay_s=1, at_s=1))
+NEW = Prediction(model="a/b")
+
+
+@pytest.mark.parametrize(
+    ("found", "cut", "why"),
+    [
+        (failed("CUDA out of memory (E1001)"), "", f"CUDA out of memory (E1001)\n{ONE_TOO_MANY}"),
+        (failed("ordinary"), "", "ordinary"),
+        (failed("a\n\x1b[31mb"), "", "a ␛[31mb"),
+        (failed("x" * 5_000), "", "x" * 999 + "…"),
+        (failed(None), "", "No reason was given."),
+        (failed("x", logs="one\ntwo\n"), "", "x"),
+        (CANCELED, "", ""),
+        (CANCELED, "cancel", ""),
+        (
+            CANCELED,
+            "deadline",
+            "Was canceled: its time was over. --timeout (in Python timeout=) gives it more.",
+        ),
+        (
+            prediction(status="aborted"),
+            "",
+            "Its deadline passed before it started. It is not billed.",
+        ),
+        (prediction(status="expired"), "", "Ended with the status expired."),
+        (
+            RUNNING,
+            "deadline",
+            (
+                "Took longer than it was given (--timeout), and could not be canceled.\n"
+                "It may still be running, and be billed."
+            ),
+        ),
+        (
+            RUNNING,
+            "cancel",
+            "Could not be canceled.\nIt may still be running, and be billed.",
+        ),
+        (
+            TOLD_TO_STOP,
+            "deadline",
+            "Took longer than it was given (--timeout), and was told to stop; its end is not seen.",
+        ),
+        (TOLD_TO_STOP, "cancel", "Was told to stop; its end is not seen."),
+        (NEW, "cancel", f"Was canceled before it had an id.\n{WITHOUT_ID}"),
+        (
+            NEW,
+            "deadline",
+            f"Took longer than it was given (--timeout), before it had an id.\n{WITHOUT_ID}",
+        ),
+    ],
+    ids=range(17),
+)
+def test_below_its_state_a_failure_is_told_in_short(found, cut, why):
+    assert short_why(found, cut=cut) == why
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("was canceled.", "was canceled."),
+        ("was aborted: by the scheduler", "was aborted: by the scheduler"),
+    ],
+)
+def test_what_a_model_says_of_its_failure_is_told_as_it_is(error, why):
+    assert short_why(failed(error)) == why
+
+
+def test_the_short_form_says_no_name_and_no_status():
+    told = short_why(failed("E1001 x", logs="a line"))
+
+    assert not any(word in told for word in ("a/b", "failed", "abc", WEB, "a line"))
 
 
 def test_the_last_log_lines_are_told_and_no_more():

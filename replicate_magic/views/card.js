@@ -8,6 +8,8 @@ const BLOCK = 2000; // characters: layout costs a block, however long the answer
 const LONGEST = 8000; // without a line's end in it
 const NEAR = 24; // pixels from the end that still count as reading along
 const ACKNOWLEDGED_MS = 500;
+// Said again: the first words to a young kernel may go to its main thread, which is busy.
+const CANCEL_AT_MS = [0, 100, 250, 1000, 3000];
 const SILENCE_MS = 15000;
 const PHASES = new Set([
   "starting", "running", "streaming", "saving", "succeeded", "failed", "canceled", "aborted",
@@ -29,6 +31,7 @@ function initialize({ model }) {
       text: model.get("text").length,
       logs: model.get("logs").length,
       files: model.get("files").length,
+      edition: model.get("edition"),
     });
   };
   const stamp = () => {
@@ -67,7 +70,10 @@ function initialize({ model }) {
 // Whether the frame fits what is known; it may overlap, and must not leave a gap.
 function apply(model, frame, buffers) {
   if (frame.heard) model.set("heard", true);
-  if (frame.anew) model.set("text", "");
+  if (frame.edition !== undefined && frame.edition !== model.get("edition")) {
+    model.set("edition", frame.edition);
+    model.set("text", ""); // it begins anew
+  }
   let fits = true;
   for (const name of ["text", "logs", "files"]) {
     if (!frame[name]) continue;
@@ -205,9 +211,12 @@ function render({ model, el }) {
   const click = () => {
     if (model.get("heard")) return;
     clicked_ms = performance.now();
-    send(model, { ask: "cancel" });
+    for (const after_ms of CANCEL_AT_MS) setTimeout(askToCancel, after_ms);
     drawCancel();
     setTimeout(drawCancel, ACKNOWLEDGED_MS);
+  };
+  const askToCancel = () => {
+    if (!model.get("heard")) send(model, { ask: "cancel" });
   };
   const copied = async () => {
     put(copy, (await toClipboard(model.get("text"))) ? "Copied" : "Not allowed here");
@@ -257,8 +266,7 @@ class Text {
 
   // Pages that take the box out and put it back scroll it too; only a hand's scrolling counts.
   scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.box;
-    if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
+    if (this.isAtEnd()) this.follows = true;
     else if (performance.now() - this.touched_ms < 1000) this.follows = false;
   }
 
@@ -270,7 +278,19 @@ class Text {
     if (whole.length === this.length) return;
     this.append(whole.slice(this.length));
     this.length = whole.length;
-    if (this.follows) this.box.scrollTop = this.box.scrollHeight;
+    this.follow();
+  }
+
+  // Blocks that were out of sight show their true height only when they come into it.
+  follow(frames = 5) {
+    if (!this.follows) return;
+    this.box.scrollTop = this.box.scrollHeight;
+    if (frames) requestAnimationFrame(() => this.isAtEnd() || this.follow(frames - 1));
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.box;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
   append(more) {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 from IPython.display import DisplayHandle, display
-from traitlets import Dict, List, Unicode
+from traitlets import Dict, Int, List, Unicode
 
 from replicate_magic.plain import one_line
 from replicate_magic.views import html, status
@@ -49,12 +49,17 @@ class _Grown:
 
     def since(self, offset: Any) -> tuple[int, str]:
         """The frame's part for all that a page lacks."""
-        known = offset if isinstance(offset, int) and 0 <= offset <= self._length else 0
+        known = _within(offset, self._length)
         return known, self.text().encode("utf-16-le")[2 * known :].decode("utf-16-le", "replace")
 
     def text(self) -> str:
         """All of it."""
         return "".join(self._parts)
+
+
+def _within(known: Any, length: int) -> int:
+    """How much a page has, where what it says makes sense."""
+    return known if isinstance(known, int) and 0 <= known <= length else 0
 
 
 class Card(anywidget.AnyWidget):
@@ -71,11 +76,13 @@ class Card(anywidget.AnyWidget):
     logs = Unicode().tag(sync=True, to_json=lambda _, card: card.grown["logs"].text())
     files: List[Any] = List().tag(sync=True, to_json=lambda _, card: list(card.pictures))
     html = Unicode().tag(sync=True, to_json=lambda _, card: card.markup)
+    edition = Int().tag(sync=True, to_json=lambda _, card: card.editions)
 
     def __init__(self) -> None:
         self.grown = {"text": _Grown(), "logs": _Grown()}
         self.pictures: list[dict[str, Any]] = []
         self.markup = ""
+        self.editions = 0  # how often the text began anew
         self._cancel: Callable[[], None] | None = None
         self._state: dict[str, Any] = {"over": False}
         self._told_s = time.monotonic()
@@ -117,20 +124,24 @@ class Card(anywidget.AnyWidget):
         """
         if text != self.grown["text"].text():
             self.grown["text"] = _Grown()
-            self.send({"text": self.grown["text"].add(text), "anew": True})
+            self.editions += 1
+            self.send({"text": self.grown["text"].add(text), "edition": self.editions})
         self.markup = markup
 
     def catch_up(self, known: Mapping[str, Any]) -> None:
         """Send the page all that it lacks.
 
         Args:
-            known: how much it has: `text` and `logs` in UTF-16 units, `files`.
+            known: how much it has: `text` and `logs` in UTF-16 units, `files`, and of which
+                `edition` the text is.
         """
         frame: dict[str, Any] = {"state": self.state_now(), "html": self.markup}
+        lengths = dict(known)
+        if known.get("edition", 0) != self.editions:
+            lengths["text"], frame["edition"] = 0, self.editions
         for name, grown in self.grown.items():
-            frame[name] = grown.since(known.get(name))
-        pictures = known.get("files")
-        self._send_frame(frame, pictures if isinstance(pictures, int) else 0)
+            frame[name] = grown.since(lengths.get(name))
+        self._send_frame(frame, _within(lengths.get("files"), len(self.pictures)))
 
     def _send_frame(self, frame: dict[str, Any], pictures_from: int) -> None:
         """Pictures go beside the JSON, as bytes."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HALVES = re.compile(r"[\r\ud800-\udbff]\Z")
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s?%")
+_LINE_CHARS = 10_000
 
 
 class Growing:
@@ -26,11 +27,10 @@ class Growing:
 
     def __init__(self) -> None:
         self._handed: list[str] = []
-        self._length = 0
         self._held = ""
         self._seen = 0  # chunks
         self._raw: object = None
-        self._polled = False  # whether polling has led, and the stream not caught up yet
+        self._departed = False  # whether the stream is not where polling has led
 
     def more(self, chunks: Chunks, raw: object, whole: Callable[[], str]) -> str:
         """What is new: from the chunks as long as they lead, else by comparison.
@@ -41,25 +41,25 @@ class Growing:
             whole: all that is known; asked for only where polling may know more than the stream.
         """
         streamed, polled = len(chunks) > self._seen, raw is not self._raw
-        self._seen, self._raw, before = len(chunks), raw, self._seen
         came = self._held
-        if streamed and not self._polled:
-            came += "".join(chunks.parts(before))
-        elif streamed or polled:
-            came = self._by_comparison(whole())
-            self._polled = len(chunks.text()) < self._length + len(came)
+        if polled or (streamed and self._departed):
+            came = self._by_comparison(chunks.text(), whole())
+        elif streamed:
+            came += "".join(chunks.parts(self._seen))
+        self._seen, self._raw = max(self._seen, len(chunks)), raw
         self._held = held[0] if (held := _HALVES.search(came)) else ""
         new = came.removesuffix(self._held)
         if new:
             self._handed.append(new)
-            self._length += len(new)
         return new
 
-    def _by_comparison(self, whole: str) -> str:
-        if len(whole) <= self._length + len(self._held):
-            return self._held
-        handed = "".join(self._handed)
-        return whole[self._length :] if whole.startswith(handed) else self._held
+    def _by_comparison(self, streamed: str, whole: str) -> str:
+        known = handed = "".join(self._handed)
+        for text in (whole, streamed):
+            if text.startswith(known + self._held if known == handed else known):
+                known = text
+        self._departed = not streamed.startswith(known)
+        return known[len(handed) :] or self._held
 
 
 class GrowingAnswer:
@@ -94,37 +94,57 @@ class GrowingLogs:
         self.percent: int | None = None
         self._growing = Growing()
         self._line = ""  # that has not ended
+        self._redrawn = False  # whether that line has been drawn over
         self._bar = ""  # that may be drawn again
 
     def more(self, prediction: Prediction) -> str:
         """The lines that have come since, each with its end."""
-        came = self._growing.more(prediction.streamed_logs, prediction.raw, lambda: prediction.logs)
+        return self.feed(
+            self._growing.more(prediction.streamed_logs, prediction.raw, lambda: prediction.logs)
+        )
+
+    def feed(self, came: str) -> str:
+        """The lines that end in what came."""
         if not came:
             return ""
-        *lines, rest = (self._line + came).split("\n")
-        self._line = rest[rest[:-1].rfind("\r") + 1 :]
-        told = "".join(self._told(_last_state(line)) for line in lines)
-        self.percent = _percent(_last_state(self._line) or self._bar)
+        *lines, self._line = (self._line + came).split("\n")
+        told = "".join(map(self._told, lines))
+        if len(self._line) > _LINE_CHARS and "\r" not in self._line:
+            told, self._line = told + self._told(self._line), ""
+        states = self._line.rstrip("\r").rpartition("\r")
+        self._redrawn = self._redrawn or bool(states[1])
+        self._line = self._line[len(states[0]) + len(states[1]) :]
+        self.percent = _percent(_readable(self._line) or self._bar)
         return told
 
     def rest(self) -> str:
         """What was held back, once nothing more comes."""
-        told = f"{self._told(_last_state(self._line))}{_ended(self._bar)}"
-        self._line = self._bar = ""
-        return told
+        told = self._told(self._line) if self._line else ""
+        bar, self._line, self._bar = self._bar, "", ""
+        return told + _ended(bar)
 
     def _told(self, line: str) -> str:
+        """What an ended line tells: nothing where it is a bar that may yet be drawn anew."""
+        *drawn_over, last = line.rstrip("\r").split("\r")
+        redrawn, self._redrawn = self._redrawn or bool(drawn_over), False
+        text = _readable(last)
+        if redrawn and not text.strip():
+            return ""
         before, self._bar = self._bar, ""
-        if _percent(line) is None:
-            return _ended(before) + _ended(line)
-        self._bar = line
-        return "" if _letters(before) == _letters(line) else _ended(before)
+        if _percent(text) is None:
+            return f"{_ended(before)}{text}\n"
+        self._bar = text
+        return "" if _what_grows(before) == _what_grows(text) else _ended(before)
 
 
-def _last_state(line: str) -> str:
-    """A bar is drawn over itself, with a CR in between."""
-    states = [state for state in without_colours(line).split("\r") if state.strip()]
-    return printable(states[-1]) if states else ""
+def settled_logs(logs: str) -> str:
+    """All lines of logs that are complete, as they stay."""
+    growing = GrowingLogs()
+    return growing.feed(logs.replace("\r\n", "\n")) + growing.rest()
+
+
+def _readable(line: str) -> str:
+    return printable(without_colours(line).rstrip("\r"))
 
 
 def _ended(line: str) -> str:
@@ -136,6 +156,6 @@ def _percent(line: str) -> int | None:
     return int(found[1]) if found and int(found[1]) <= 100 else None
 
 
-def _letters(line: str) -> str:
-    """What stays the same while a bar grows."""
-    return re.sub(r"[\W\d_]+", "", line)
+def _what_grows(line: str) -> str:
+    """What stays the same while a bar grows: all that stands before its percentage."""
+    return _PERCENT.split(line, maxsplit=1)[0].strip() if line else "\0"

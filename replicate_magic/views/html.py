@@ -17,7 +17,7 @@ from IPython.display import display
 
 from replicate_magic.plain import printable
 from replicate_magic.views.answer import Shown, file_facts, file_line, shown
-from replicate_magic.views.growing import GrowingLogs
+from replicate_magic.views.growing import settled_logs
 from replicate_magic.views.status import status_line, status_parts
 
 if TYPE_CHECKING:
@@ -184,9 +184,8 @@ def _line_html(prediction: Prediction) -> str:
 
 def _logs_html(prediction: Prediction) -> str:
     """The logs, folded; of long ones the end."""
-    growing = GrowingLogs()
-    logs = growing.more(prediction) + growing.rest()
-    if not logs:
+    logs = settled_logs(prediction.logs)
+    if not logs.strip():
         return ""
     shown_logs = logs if len(logs) <= _LOG_CHARS else f"…{logs[-_LOG_CHARS:]}"
     return f'<details style="{_QUIET}"><summary>logs</summary>{_pre(shown_logs)}</details>'

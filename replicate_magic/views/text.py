@@ -80,7 +80,9 @@ class TextView:
     def _last_line(self, prediction: Prediction) -> str:
         line = status_line(prediction, ended=True)
         colour = _COLOURS.get(prediction.status)
-        if not self._rewrites or colour is None or "NO_COLOR" in os.environ:
+        if (
+            not self._rewrites or colour is None or os.environ.get("NO_COLOR")
+        ):  # https://no-color.org
             return line
         return line.replace(
             f" {prediction.status}", f" \x1b[{colour}m{prediction.status}\x1b[0m", 1

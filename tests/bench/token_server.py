@@ -1,7 +1,8 @@
 """A Replicate that streams a set number of tokens at a set speed, each its own event.
 
 Run in a process of its own, so that its work is on nobody else's account:
-`python token_server.py TOKENS PER_SECOND` prints its address and serves until its input ends.
+`python token_server.py TOKENS PER_SECOND` prints its address and serves until its input ends. After
+each stream's last token it prints the time, in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import sys
 import time
 
+LAST = "THE-END"
+DONE_AFTER_S = 1.0  # after the last token, so that it can be seen before the end is
 SCHEMA = {
     "components": {
         "schemas": {
@@ -30,7 +33,7 @@ class Server:
     """One model, `bench/tokens`; each prediction streams once it is asked for."""
 
     def __init__(self, tokens: int, per_second: float) -> None:
-        self.tokens = [f"tok{n % 10} " for n in range(tokens)]
+        self.tokens = [*(f"tok{n % 10} " for n in range(tokens - 1)), LAST]
         self.per_second = per_second
         self.done: set[str] = set()
         self.number = 0
@@ -98,6 +101,9 @@ class Server:
             ahead = number / self.per_second - (time.perf_counter() - began)
             if ahead > 0.001:
                 await asyncio.sleep(ahead)
+        await writer.drain()
+        print(time.time(), flush=True)
+        await asyncio.sleep(DONE_AFTER_S)
         self.done.add(name)
         writer.write(b"event: done\nid: 1:done\ndata: {}\n\n")
         await writer.drain()

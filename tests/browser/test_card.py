@@ -426,7 +426,9 @@ def test_ten_thousand_log_lines_and_a_bar_are_folded_and_complete(open_notebook,
     expect(summary).to_have_text("logs (10000 lines)")
     assert card(nb).locator(".lines .block").count() == 0
     summary.click()
-    expect(card(nb).locator(".lines")).to_contain_text("line 9999")
+    lines_box = card(nb).locator(".lines")
+    expect(lines_box).to_contain_text("line 9999")
+    poll(lambda: left_below(lines_box) < 24, "the end of the logs")
     nb.shot("lab-logs")
     replicate.release()
     nb.wait_idle()

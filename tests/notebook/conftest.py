@@ -152,7 +152,7 @@ class Page:
         text = ""
         for frame in self.frames:
             offset, more = frame.get("text", (len(text), ""))
-            assert frame.get("anew") or offset == len(text)
+            assert "edition" in frame or offset == len(text)
             text = text[:offset] + more
         return text
 

@@ -10,12 +10,9 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 from replicate_magic.api.files import PREVIEW_BYTES
-from replicate_magic.prediction import Chunks, OutputFile, Prediction
+from replicate_magic.prediction import Chunks, Finished, Log, OutputFile, Prediction, fold
 from replicate_magic.views import Answer, Look
 from replicate_magic.views.html import MARKDOWN_CHARS, StaticView, answer_bundle, document
 
@@ -48,19 +45,6 @@ def final(found, made=None, why="", **look):
     """The only bundle that stays."""
     (bundle,) = bundles(found, made, why, **look)
     return bundle
-
-
-@pytest.fixture
-def displayed(tmp_path, monkeypatch):
-    """What a shell's front end has received."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    fresh = not InteractiveShell.initialized()
-    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
-    with capture_output() as captured:
-        yield lambda: captured.outputs
-    if fresh:
-        shell.restore_sys_module_state()
-        InteractiveShell.clear_instance()
 
 
 # -- what acts in a page ----------------------------------------------------------------------
@@ -323,6 +307,14 @@ def test_logs_are_kept_folded_and_of_long_ones_the_end():
     assert "line <10>" not in Page(bundle["text/html"]).text
     assert "line" not in bundle["text/plain"]
     assert "details" not in final(prediction("x", logs="line\n"), answer=False)["text/html"]
+
+
+@pytest.mark.parametrize("told", ["one\ntwo\n", "\r10%\rone\ntwo\n"], ids=["rest", "other_lines"])
+def test_logs_that_the_stream_did_not_bring_are_kept(told):
+    streamed = fold(prediction(status="processing"), Log(text="one\n", at_s=1))
+    found = fold(streamed, Finished(raw=prediction("x", logs=told).raw, at_s=2))
+
+    assert Page(final(found)["text/html"]).text.endswith("one\ntwo\n")
 
 
 def test_a_run_that_never_began_says_so():

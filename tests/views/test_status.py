@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from replicate_magic.prediction import Chunks, Prediction, Retry
-from replicate_magic.views.status import duration, size, status_line, status_parts
+from replicate_magic.prediction import (
+    CANCELING,
+    Chunks,
+    Created,
+    Fetched,
+    Finished,
+    Log,
+    Output,
+    OutputFile,
+    Prediction,
+    Retry,
+    Update,
+    fold,
+)
+from replicate_magic.views.status import (
+    duration,
+    live_speed,
+    measured,
+    passed,
+    phase,
+    size,
+    status_line,
+    status_parts,
+    waiting,
+)
 
 WEB = "https://replicate.com/p/abc"
 
@@ -195,3 +219,164 @@ def test_hostile_words_stay_on_one_short_line():
 
     assert not set(line) & set("\x1b\r\n\u202e\u2028")
     assert len(line) < 2_000
+
+
+# -- while it runs ----------------------------------------------------------------------------
+
+
+def folded(*events, saving=False):
+    latest = Prediction(model="a/b", shape="chunks")
+    for event in events:
+        latest = fold(latest, event)
+    return replace(latest, saving=saving)
+
+
+def created(at_s=0.5):
+    return Created(raw={"id": "abc", "status": "starting"}, at_s=at_s)
+
+
+def processing(at_s, output=None):
+    return Update(raw={"id": "abc", "status": "processing", "output": output}, at_s=at_s)
+
+
+def finished(at_s, status="succeeded", **raw):
+    return Finished(raw={"id": "abc", "status": status, **raw}, at_s=at_s)
+
+
+def chunk(at_s, count=1):
+    return Output(chunks=("x",) * count, at_s=at_s)
+
+
+FILE = Fetched(file=OutputFile(url="https://x/1"), at_s=9)
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (Prediction(model="a/b"), "starting"),
+        (folded(created()), "starting"),
+        (folded(created(), processing(1)), "running"),
+        (folded(created(), chunk(1)), "streaming"),
+        (folded(created(), processing(1, output=["x"])), "streaming"),
+        (folded(created(), processing(1), Log(text="x", at_s=2)), "running"),
+        (folded(created(), processing(1), chunk(2), finished(3)), "succeeded"),
+        (folded(created(), finished(3), saving=True), "saving"),
+        (folded(created(), finished(3, "failed")), "failed"),
+        (folded(created(), chunk(1), finished(3, "canceled")), "canceled"),
+        (prediction(status="queued\x1b[31m"), "queued␛[31m"),
+    ],
+    ids=range(11),
+)
+def test_the_phase_is_the_status_in_a_word(found, word):
+    assert phase(found) == word
+
+
+@pytest.mark.parametrize(
+    ("found", "phases"),
+    [
+        (Prediction(model="a/b"), [("queued", 0)]),
+        (folded(created(0.5)), [("queued", 0.5)]),
+        (folded(created(), Log(text="x", at_s=4)), [("queued", 4)]),
+        (folded(created(), processing(2), Log(text="x", at_s=5)), [("queued", 2), ("running", 3)]),
+        (
+            folded(created(), processing(2), chunk(3), chunk(7)),
+            [("queued", 2), ("running", 1), ("streaming", 4)],
+        ),
+        (folded(created(), chunk(3), chunk(7)), [("queued", 3), ("streaming", 4)]),
+        (folded(created(), chunk(3)), [("queued", 3), ("streaming", 0)]),
+        (
+            folded(created(), processing(2), finished(5), FILE, saving=True),
+            [("queued", 2), ("running", 3), ("saving", 4)],
+        ),
+        (
+            folded(created(), processing(2), chunk(3), finished(5), FILE, saving=True),
+            [("queued", 2), ("running", 1), ("streaming", 2), ("saving", 4)],
+        ),
+        (folded(processing(0), chunk(0)), [("streaming", 0)]),
+    ],
+    ids=range(10),
+)
+def test_the_phases_so_far_and_how_long_each_took(found, phases):
+    assert passed(found) == phases
+
+
+def test_the_phases_take_as_long_as_the_whole():
+    found = folded(created(), processing(2), chunk(3), finished(5), FILE, saving=True)
+
+    assert sum(seconds for _, seconds in passed(found)) == found.seen_after_s
+
+
+@pytest.mark.parametrize(
+    ("found", "speed"),
+    [
+        (Prediction(model="a/b"), ""),
+        (folded(processing(1)), ""),
+        (folded(chunk(1, count=4), Log(text="x", at_s=2)), ""),
+        (folded(chunk(1, count=5)), ""),
+        (folded(chunk(1, count=5), chunk(1.4)), ""),
+        (folded(chunk(1, count=5), chunk(1.5)), "≈ 12 tokens/s"),
+        (folded(chunk(1, count=5), Log(text="x", at_s=6)), "≈ 1 tokens/s"),
+        (folded(chunk(1, count=5_000), Log(text="x", at_s=2)), "≈ 5,000 tokens/s"),
+        (folded(processing(1, output=["x"] * 9), Log(text="x", at_s=3)), ""),
+        (folded(chunk(1, count=5), finished(3)), ""),
+    ],
+    ids=range(10),
+)
+def test_the_speed_is_told_once_there_is_enough_to_tell(found, speed):
+    assert live_speed(found) == speed
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("rate limited", "rate limited, again in 2.5 s"),
+        ("too many\n\x1b[31mrequests", "too many ␛[31mrequests, again in 2.5 s"),
+        (CANCELING, "cancel sent"),
+    ],
+)
+def test_what_is_waited_for_is_told_with_how_long(reason, words):
+    assert waiting(Retry(reason=reason, delay_s=2.5, at_s=0)) == words
+
+
+@pytest.mark.parametrize(
+    ("metrics", "parts"),
+    [
+        ({}, []),
+        ({"tokens_per_second": 92.345}, ["92.3 tokens/s"]),
+        ({"tokens_per_second": 99.99}, ["100.0 tokens/s"]),
+        ({"tokens_per_second": 100}, ["100 tokens/s"]),
+        ({"tokens_per_second": 12_345.6}, ["12,346 tokens/s"]),
+        ({"time_to_first_token": 0.25}, ["first token 0.25 s"]),
+        (
+            {"tokens_per_second": 5, "time_to_first_token": 2},
+            ["5.0 tokens/s", "first token 2.0 s"],
+        ),
+        ({"predict_time": 3.0}, []),
+        ({"tokens_per_second": -1, "time_to_first_token": "soon"}, []),
+    ],
+    ids=range(9),
+)
+def test_what_was_measured_is_told(metrics, parts):
+    assert measured(prediction(metrics=metrics)) == parts
+
+
+def test_the_first_token_as_the_model_measured_it_comes_before_ours():
+    found = folded(created(1), chunk(3), finished(5, metrics={"time_to_first_token": 0.25}))
+
+    assert measured(found) == ["first token 0.25 s"]
+    assert measured(folded(created(1), chunk(3), finished(5))) == ["first token 2.0 s"]
+
+
+def test_while_it_runs_the_first_token_is_not_told():
+    assert measured(folded(created(1), chunk(3))) == []
+
+
+def test_a_run_that_ended_without_an_id_was_not_run():
+    assert status_parts(Prediction(model="a/b"), ended=True) == ["a/b", "not run"]
+    assert status_parts(Prediction(model="a/b")) == ["a/b", "starting"]
+    assert status_line(prediction(status="starting"), ended=True) == "a/b · starting"
+
+
+def test_what_is_logged_while_it_starts_is_told():
+    assert status_parts(prediction(status="starting", logs="one\ntwo\n"))[1] == "starting: two"
+    assert status_parts(prediction(status="processing", logs="one\ntwo\n"))[1] == "running"

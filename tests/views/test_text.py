@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicate_magic.plain import one_line, printable
-from replicate_magic.prediction import Chunks, OutputFile, Prediction
+from replicate_magic.prediction import (
+    Chunks,
+    Created,
+    Finished,
+    Log,
+    Output,
+    OutputFile,
+    Prediction,
+    Update,
+    fold,
+)
 from replicate_magic.views import Answer, Look, NoView, choose
 from replicate_magic.views.text import TextView
 
@@ -131,6 +143,33 @@ def test_line_ends_may_be_split_anywhere(split):
     assert printed(running(chunks[0]), running(*chunks), prediction([text], streamed=chunks)) == (
         f"a\nb\n\n\n{STATUS}"
     )
+
+
+def test_an_answer_that_is_polled_is_printed_when_it_comes():
+    out = io.StringIO()
+    view = TextView(out, Look(), live=True)
+    seen = []
+    for output in (None, ["He"], ["He", "y"], ["He", "y"], ["He", "y", "!"]):
+        view.update(running(output=output))
+        seen.append(out.getvalue())
+
+    assert seen == ["", "He", "Hey", "Hey", "Hey!"]
+
+
+def test_an_answer_that_is_polled_after_the_stream_broke_off_is_printed_once():
+    latest = prediction(status="processing")
+    out = io.StringIO()
+    view = TextView(out, Look(), live=True)
+    for event in (
+        Output(chunks=("He",), at_s=1),
+        Update(raw={"status": "processing", "output": ["He", "y"]}, at_s=2),
+        Finished(raw={"id": "abc", "status": "succeeded", "output": ["He", "y", "!"]}, at_s=3),
+    ):
+        latest = fold(latest, event)
+        view.update(latest)
+    view.close(latest)
+
+    assert out.getvalue().startswith("Hey!\n\na/b · succeeded")
 
 
 @settings(deadline=None)
@@ -307,5 +346,174 @@ def test_a_terminal_tells_what_is_waited_for_on_one_line_that_goes():
 def test_a_stream_that_cannot_rewrite_tells_nothing_of_waiting():
     out = io.StringIO()
     TextView(out, Look(), live=True).update(prediction(status="starting"))
+
+    assert out.getvalue() == ""
+
+
+# -- a terminal -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A view of a terminal that is 40 columns wide, and what it has been sent."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = io.StringIO()
+    return TextView(out, Look(), live=True, rewrites=True), out
+
+
+def line(out):
+    """The line that is to be written over."""
+    return out.getvalue().split("\r\x1b[K")[-1]
+
+
+def seconds(out):
+    return float(re.search(r"· ([\d.]+) s", line(out))[1])
+
+
+def test_the_time_that_is_waited_goes_on_with_the_same_snapshot(terminal):
+    view, out = terminal
+    latest = fold(Prediction(model="a/b"), Created(raw={"id": "abc"}, at_s=1.5))
+    view.update(latest)
+    at_first = seconds(out)
+    time.sleep(0.3)
+    view.update(latest)
+
+    assert at_first >= 1.5
+    assert at_first + 0.2 <= seconds(out) < 9
+
+
+def test_a_new_snapshot_brings_its_own_time(terminal):
+    view, out = terminal
+    latest = fold(Prediction(model="a/b"), Created(raw={"id": "abc"}, at_s=1.5))
+    view.update(latest)
+    time.sleep(0.3)
+    view.update(fold(latest, Update(raw={"id": "abc", "status": "processing"}, at_s=1.8)))
+
+    assert line(out).startswith("a/b · running · ")
+    assert seconds(out) < 1
+
+
+def test_each_waiting_line_is_cleared_before_the_next(terminal):
+    view, out = terminal
+    for _ in range(3):
+        view.update(prediction(status="starting"))
+
+    told = out.getvalue().split("\r\x1b[K")
+    assert len(told) == 3
+    assert all(one.startswith("a/b · starting · 0") for one in told)
+
+
+@pytest.mark.parametrize(
+    ("logged", "cut"),
+    [
+        ("x" * 100, "a/b · starting: " + "x" * 23),
+        ("漢" * 100, "a/b · starting: " + "漢" * 11),
+        ("x漢" * 100, "a/b · starting: " + "x漢" * 7 + "x"),
+        ("\uff21" * 100, "a/b · starting: " + "\uff21" * 11),
+        ("🎉" * 100, "a/b · starting: " + "🎉" * 11),
+    ],
+    ids=["narrow", "wide", "mixed", "full_width", "emoji"],
+)
+def test_a_waiting_line_is_cut_to_what_the_terminal_shows(terminal, logged, cut):
+    view, out = terminal
+    view.update(prediction(status="starting", logs=logged))
+
+    assert line(out) == cut
+
+
+def test_once_the_answer_comes_nothing_is_told_of_waiting(terminal):
+    view, out = terminal
+    view.update(running("He"))
+    view.update(running("He", "y"))
+
+    assert out.getvalue() == "Hey"
+
+
+def test_how_fast_the_tokens_come_is_told_where_the_answer_is_not_printed(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    view = TextView(out, Look(format="json"), live=True, rewrites=True)
+    latest = prediction(status="processing")
+    for number in range(11):
+        latest = fold(latest, Output(chunks=("x",), at_s=1 + number / 10))
+    view.update(latest)
+
+    assert line(out).startswith("a/b · streaming · 1.")
+    assert line(out).endswith(" s · ≈ 11 tokens/s")
+
+
+@pytest.mark.parametrize(
+    ("status", "colour"), [("succeeded", 32), ("failed", 31), ("canceled", 33), ("aborted", 33)]
+)
+def test_a_terminal_gets_the_status_in_colour(terminal, status, colour):
+    view, out = terminal
+    view.close(prediction(status=status))
+
+    assert out.getvalue() == f"a/b · \x1b[{colour}m{status}\x1b[0m\n"
+
+
+def test_a_status_that_is_not_known_has_no_colour(terminal):
+    view, out = terminal
+    view.close(prediction(status="expired", completed_at="2024-01-01T00:00:00Z"))
+
+    assert out.getvalue() == "a/b · expired\n"
+
+
+def test_a_run_that_never_began_has_no_colour(terminal):
+    view, out = terminal
+    view.close(Prediction(model="a/b", raw={"status": "failed"}))
+
+    assert out.getvalue() == "a/b · not run\n"
+
+
+def test_who_wants_no_colour_gets_none(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    view, out = terminal
+    view.close(prediction())
+
+    assert out.getvalue() == STATUS
+
+
+def test_an_empty_wish_for_no_colour_is_none(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "")
+    view, out = terminal
+    view.close(prediction())
+
+    assert "\x1b[32m" in out.getvalue()
+
+
+def test_what_cannot_be_written_over_gets_no_colour(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert printed(prediction(["Hey"])) == f"Hey\n\n{STATUS}"
+
+
+def test_a_name_that_is_a_status_is_not_coloured(terminal):
+    view, out = terminal
+    view.close(Prediction(model="a/failed", raw={"id": "abc", "status": "failed"}))
+
+    assert out.getvalue() == "a/failed · \x1b[31mfailed\x1b[0m\n"
+
+
+def test_an_answer_that_came_whole_clears_the_waiting_line_first(terminal):
+    view, out = terminal
+    view.update(prediction(status="starting"))
+    view.close(prediction(["Hey"]))
+
+    assert line(out).startswith("Hey\n\n")
+
+
+def test_a_run_that_was_never_created_clears_the_waiting_line(terminal):
+    view, out = terminal
+    view.update(Prediction(model="a/b"))
+    view.close(None)
+
+    assert out.getvalue().endswith("\r\x1b[K")
+
+
+def test_without_a_status_line_nothing_is_told_of_waiting():
+    out = io.StringIO()
+    view = TextView(out, Look(status=False), live=True, rewrites=True)
+    view.update(fold(prediction(status="starting"), Log(text="x", at_s=1)))
 
     assert out.getvalue() == ""
