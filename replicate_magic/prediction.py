@@ -350,48 +350,42 @@ class Prediction:
 
 def fold(prediction: Prediction, event: Event) -> Prediction:
     """The prediction after the event."""
-    after = _folded(prediction, event)
-    return replace(
-        after,
-        seen_after_s=event.at_s,
-        started_after_s=_first_seen(prediction.started_after_s, event.at_s, seen=_has_begun(after)),
-        first_output_after_s=_first_seen(
-            prediction.first_output_after_s, event.at_s, seen=_has_output(after)
-        ),
-        retry=event if isinstance(event, Retry) else None,
-    )
-
-
-def _folded(prediction: Prediction, event: Event) -> Prediction:  # noqa: PLR0911  (one an event)
+    at_s = event.at_s
+    changes: dict[str, Any] = {"seen_after_s": at_s, "retry": None}
     match event:
         case Output(chunks=chunks):
-            return replace(prediction, streamed=prediction.streamed.extended(chunks))
+            changes["streamed"] = prediction.streamed.extended(chunks)
         case Log(text=text):
-            logs = prediction.streamed_logs.extended((text,))
-            return replace(prediction, streamed_logs=logs)
-        case Created(raw=raw, at_s=at_s):
-            return replace(prediction, raw=raw, created_after_s=at_s)
+            changes["streamed_logs"] = prediction.streamed_logs.extended((text,))
+        case Created(raw=raw):
+            changes |= {"raw": raw, "created_after_s": at_s}
         case Update(raw=raw):
-            return replace(prediction, raw=raw)
-        case Finished(raw=raw, at_s=at_s):
-            return replace(prediction, raw=raw, finished_after_s=at_s)
+            changes["raw"] = raw
+        case Finished(raw=raw):
+            changes |= {"raw": raw, "finished_after_s": at_s}
         case Fetched(file=file):
-            return replace(prediction, fetched=(*prediction.fetched, file))
+            changes["fetched"] = (*prediction.fetched, file)
         case Retry():
-            return replace(prediction, retries=prediction.retries + 1)
+            changes |= {"retry": event, "retries": prediction.retries + 1}
+    if prediction.first_output_after_s is None:
+        changes |= _first_signs(prediction, event)
+    return replace(prediction, **changes)
 
 
-def _first_seen(known_s: float | None, at_s: float, *, seen: bool) -> float | None:
-    return at_s if known_s is None and seen else known_s
-
-
-def _has_begun(prediction: Prediction) -> bool:
-    return _has_output(prediction) or prediction.status == "processing"
-
-
-def _has_output(prediction: Prediction) -> bool:
-    """Output first seen by polling is first output too."""
-    return len(prediction.streamed) > 0 or (not prediction.final and bool(prediction.output))
+def _first_signs(prediction: Prediction, event: Event) -> dict[str, float]:
+    """When the model is seen to run, and to give output; by polling is seeing too."""
+    match event:
+        case Output(at_s=at_s):
+            begun = gives = True
+        case Created(raw=raw, at_s=at_s) | Update(raw=raw, at_s=at_s):
+            gives = bool(raw.get("output")) and not is_final(raw)
+            begun = gives or raw.get("status") == "processing"
+        case _:
+            return {}
+    signs = {"first_output_after_s": at_s} if gives else {}
+    if begun and prediction.started_after_s is None:
+        signs["started_after_s"] = at_s
+    return signs
 
 
 def _time(value: Any) -> datetime | None:

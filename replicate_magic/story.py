@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from replicate_magic.prediction import fold
+from replicate_magic.prediction import Log, Output, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class Story:
     def add(self, event: Event) -> None:
         """Fold an event in."""
         latest = fold(self.latest, event)
-        if self._files:
+        if self._files and not isinstance(event, Output | Log):  # which are many, and name no file
             self._files.fetch(latest.files)
             latest = replace(latest, saving=latest.final and self._files.pending)
         self._set(latest)

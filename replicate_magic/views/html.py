@@ -21,7 +21,7 @@ from replicate_magic.views.growing import settled_logs
 from replicate_magic.views.status import status_line, status_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from markdown_it import MarkdownIt
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 Bundle = dict[str, Any]
 
 MARKDOWN_CHARS = 200_000
-"""Longer answers are plain text: Markdown takes more than a second a megabyte, and HTML beside the
-text would send and save each byte twice."""
+"""Longer answers are shown as they stand: Markdown takes more than a second a megabyte."""
+_PLAIN_CHARS = 20_000
+"""How much of such an answer is in text/plain beside the HTML, so that each byte is sent once."""
+_BLOCK_CHARS = 4_000
 _MOST_BRACKETS = 5_000
 _LOG_CHARS = 20_000
 
@@ -47,6 +49,7 @@ _WHY = (
 _CODE = (
     "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 0.9em)"
 )
+_UNSEEN = "content-visibility: auto; contain-intrinsic-size: auto 60em"
 _COLOURS = {
     "succeeded": "var(--jp-success-color1, #2e7d32)",
     "failed": "var(--jp-error-color1, #c62828)",
@@ -116,16 +119,24 @@ def document(
     """
     body, pictures = _body(prediction, answer, look)
     line = status_line(prediction, ended=True) if look.status else ""
-    short = len(body.text) <= MARKDOWN_CHARS
-    markup = _answer_html(prediction, body, look) if short else ""
+    markup = _answer_html(prediction, body, look)
     bundles = pictures
     if body.text or line or why or not pictures:
-        plain = (body.text.rstrip("\n"), "\n".join(part for part in (line, why) if part))
-        bundle = {"text/plain": "\n\n".join(part for part in plain if part)}
-        if short:
-            bundle["text/html"] = _page(prediction, markup, look, why)
+        plain = _plain(body.text.rstrip("\n")), "\n".join(part for part in (line, why) if part)
+        bundle = {
+            "text/plain": "\n\n".join(part for part in plain if part),
+            "text/html": _page(prediction, markup, look, why),
+        }
         bundles = [bundle, *pictures]
-    return Document(text=body.text, markup=markup, bundles=bundles)
+    shows_more = len(body.text) <= MARKDOWN_CHARS
+    return Document(text=body.text, markup=markup if shows_more else "", bundles=bundles)
+
+
+def _plain(text: str) -> str:
+    if len(text) <= MARKDOWN_CHARS:
+        return text
+    rest = len(text) - _PLAIN_CHARS
+    return f"{text[:_PLAIN_CHARS]}…\n\n[{rest:,} more characters are in this output's HTML]"
 
 
 def _page(prediction: Prediction, markup: str, look: Look, why: str) -> str:
@@ -205,7 +216,20 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
 
 def _pre(text: str) -> str:
     """Text as it stands; front ends leave formulas in a `<pre>` alone."""
-    return f'<pre style="{_WRAPPED}; {_CODE}">{html.escape(text)}</pre>'
+    if len(text) <= MARKDOWN_CHARS:
+        return f'<pre style="{_WRAPPED}; {_CODE}">{html.escape(text)}</pre>'
+    style = f"{_WRAPPED}; {_CODE}; {_UNSEEN}"
+    return "".join(f'<pre style="{style}">{html.escape(block)}</pre>' for block in _blocks(text))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """A long text in blocks of lines: pages lay out only those in sight."""
+    start = 0
+    while start < len(text):
+        newline = text.find("\n", start + _BLOCK_CHARS, start + 2 * _BLOCK_CHARS)
+        end = newline + 1 if newline >= 0 else start + 2 * _BLOCK_CHARS
+        yield text[start:end]
+        start = end
 
 
 def is_picture(file: OutputFile) -> bool:

@@ -2,9 +2,10 @@
 
 `python tests/bench/card.py [TOKENS [PER_SECOND]]` prints a table. Each way shows the same stream in
 a notebook of its own, in headless Chromium. Bytes are those of the kernel's WebSocket, from the
-cell's start to its end; the last token's time runs from the server's write to the page's frame that
-has it; CPU is the kernel's, beside a process that only reads. Then come the times from a click or an
-interrupt to the cancel at the server, and from the cell's start to the card's first frame.
+cell's start to its end; the last token's time runs from the server's write to the page's frame in
+which it is there; CPU is the kernel's, beside a process that only reads. Then come the times from
+a click or an interrupt to the cancel at the server, and from a cell's start to the card's first
+frame.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-sys.path.insert(0, str(HERE.parent / "browser"))
-
-from front_end import WAIT_S, Notebook
-from jupyter_app import ARGUMENTS, CHROMIUM, Kind, Server
 from playwright.sync_api import sync_playwright
-from replicate_server import Replicate, become, hold, say
 from stream_cpu import measured
 from token_server import LAST
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[0]))
+sys.path.insert(0, str(HERE.parents[0] / "browser"))
+
+from front_end import WAIT_S, Notebook  # noqa: E402
+from jupyter_app import ARGUMENTS, CHROMIUM, Kind, Server  # noqa: E402
+from replicate_server import Replicate, become, hold, say  # noqa: E402
 
 READ = """
 import asyncio, httpx, time

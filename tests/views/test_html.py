@@ -267,12 +267,26 @@ def test_a_picture_in_markdown_is_a_link_that_is_not_fetched():
     ]
 
 
-def test_a_long_answer_is_plain_text_and_sent_once():
+def test_a_long_answer_is_escaped_in_blocks_and_no_markdown():
     text = "**x** <b>\n" * 30_000
     bundle = final(prediction(text))
 
     assert len(text) > MARKDOWN_CHARS
-    assert bundle == {"text/plain": f"{text.rstrip()}\n\na/b · succeeded"}
+    assert Page(bundle["text/html"]).text == f"● a/b · succeeded{text}"
+    assert bundle["text/html"].count("<pre") > 30
+    assert_nothing_acts(bundle["text/html"])
+
+
+@pytest.mark.parametrize("text", ["x" * 300_001, "word " * 50_000, "\n" * 250_000, "<&\n" * 90_000])
+def test_no_character_of_a_long_answer_is_lost(text):
+    assert Page(final(prediction(text), status=False)["text/html"]).text == text
+
+
+def test_the_text_beside_a_long_answer_says_where_the_rest_is():
+    plain = final(prediction("word " * 50_000))["text/plain"]
+
+    assert len(plain) < 21_000
+    assert "[230,000 more characters are in this output's HTML]\n\na/b · succeeded" in plain
 
 
 def test_an_answer_with_many_brackets_is_escaped_and_no_markdown():
