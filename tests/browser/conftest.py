@@ -91,10 +91,8 @@ def open_notebook(browser, servers, replicate, tmp_path):
     shots = Path(os.environ.get("REPLICATE_MAGIC_SCREENSHOTS", tmp_path))
     shots.mkdir(parents=True, exist_ok=True)
 
-    def open_(
-        cells, application="lab", *, subshells="default", theme="light", width=1200, height=900
-    ):
-        server = servers(Kind(application=application, subshells=subshells, theme=theme))
+    def open_(cells, application="lab", *, width=1200, height=900, **kind):
+        server = servers(Kind(application=application, **kind))
         context = browser.new_context(viewport={"width": width, "height": height})
         context.set_default_timeout(WAIT_S * 1000)
         notebook = Notebook(server, context, cells, shots=shots)

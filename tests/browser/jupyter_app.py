@@ -39,6 +39,7 @@ class Kind:
     application: str = "lab"  # or "notebook"
     subshells: str = "default"  # or "disabled": comms then queue behind the running cell
     theme: str = "light"  # or "dark"
+    widgets: bool = True  # whether the server has anywidget's extension, as the kernel does
 
     @property
     def settings(self):
@@ -70,6 +71,10 @@ class Server:
         self._runtime = folder / "runtime"
         self.notebooks.mkdir(parents=True)
         self._settle(folder / "settings")
+        if not kind.widgets:
+            page = folder / "config" / "labconfig" / "page_config.json"
+            page.parent.mkdir(parents=True)
+            page.write_text('{"disabledExtensions": {"anywidget": true}}', encoding="utf-8")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), env=_environment(folder), stdout=log, stderr=log

@@ -346,6 +346,23 @@ def test_a_card_that_is_kept_shows_the_answer_drawn(open_notebook, replicate, ex
     nb.shot("lab-kept")
 
 
+@both
+def test_a_page_without_the_widgets_extension_shows_the_answer_at_the_end(
+    open_notebook, replicate, expect, application
+):
+    replicate.tells(say("Once **upon**"), hold(), become("succeeded"))
+    nb = open_notebook([CELL], application, widgets=False)
+    nb.run(0)
+    replicate.wait_for("stream")
+    poll(lambda: nb.output(0).inner_text().strip(), "what stands in for the card")
+    nb.shot(f"{application}-without-widgets")
+    replicate.release()
+    nb.wait_idle()
+    expect(nb.output(0)).to_contain_text("acme/poet · succeeded")
+    expect(nb.output(0).locator("strong")).to_have_text("upon")
+    assert kinds(nb) == [[{"text/plain", "text/html"}]]
+
+
 def test_a_kernel_restarted_under_the_card_leaves_no_clock_running(
     open_notebook, replicate, expect
 ):

@@ -156,8 +156,8 @@ class Page:
             text = text[:offset] + more
         return text
 
-    def tell_card(self, **content):
-        """What the page says to the newest card, such as a click."""
+    def tell_card(self, subshell=None, **content):
+        """What the page says to the newest card, such as a click, by a subshell of the kernel."""
         comm_id = next(
             one["content"]["comm_id"]
             for one in reversed(self.messages)
@@ -165,6 +165,8 @@ class Page:
         )
         data = {"method": "custom", "content": content}
         message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        if subshell:
+            message["header"]["subshell_id"] = subshell
         self.client.shell_channel.send(message)
 
     def shown(self):

@@ -354,3 +354,17 @@ def test_two_cells_in_a_row_use_one_connection_and_one_look_at_the_schema(execut
     execute("%%replicate acme/poet\nhi", "%%replicate acme/poet\nho")
     assert len(replicate.seen("create")) == 2
     assert len(replicate.seen("model")) == 1
+
+
+def test_with_nobody_watching_a_background_cell_blocks_and_holds_the_job(execute):
+    background, after = execute(
+        "%%replicate acme/poet --bg --show -o job\nhi", "print(_ is job, job.done, job.wait().text)"
+    )
+    assert background.text.startswith("Hello world\n\nacme/poet · succeeded")
+    assert after.text == "True True Hello world"
+
+
+def test_with_nobody_watching_a_background_cell_raises_where_it_failed(execute, replicate):
+    replicate.tells(become("failed", error="no"))
+    [cell] = execute("%%replicate acme/poet --bg\nhi")
+    assert cell.error.startswith("PredictionFailed: acme/poet failed: no")

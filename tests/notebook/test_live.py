@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+import ipykernel
 import pytest
+from ipykernel.comm import Comm
+from packaging.version import Version
 from replicate_server import become, hold, late, log, say
 
 
@@ -255,3 +258,43 @@ def gone(url, within_s=10):
             return True
         time.sleep(0.05)
     return False
+
+
+# -- clicks while the cell blocks -------------------------------------------------------------
+
+
+@pytest.fixture
+def subshell(page):
+    """A thread of the kernel's that handles messages while the main one blocks."""
+    if Version(ipykernel.__version__) < Version("7"):
+        pytest.skip("ipykernel 6 has one thread: there only an interrupt is heard")
+    request = page.client.session.msg("create_subshell_request", {})
+    page.client.control_channel.send(request)
+    reply = page.client.get_control_msg(timeout=30)
+    return reply["content"]["subshell_id"]
+
+
+def test_a_click_is_heard_while_the_cell_blocks(page, replicate, subshell):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.start("%%replicate acme/poet\nhi")
+    page.wait(shows("Hello"))
+    page.tell_card(subshell, ask="cancel")
+    replicate.wait_for("cancel")
+    page.wait()
+    assert page.shown().error.startswith("PredictionFailed: acme/poet was canceled.")
+    assert any("heard" in str(message["content"]) for message in page.all)
+
+
+def test_a_second_click_cancels_no_second_time(page, replicate, subshell):
+    replicate.tells(say("Hello"), hold(), become("succeeded"))
+    page.start("%%replicate acme/poet\nhi")
+    page.wait(shows("Hello"))
+    for _ in range(3):
+        page.tell_card(subshell, ask="cancel")
+    page.wait()
+    assert len(replicate.seen("cancel")) == 1
+
+
+def test_the_hook_that_keeps_clicks_out_came_with_ipykernel_7_4():
+    keeps_out = hasattr(Comm, "_reply_subshell_for")
+    assert keeps_out == (Version(ipykernel.__version__) >= Version("7.4"))
