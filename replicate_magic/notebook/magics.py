@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from replicate_magic.views import Answer, Look, Place, View
 
 _COMMANDS = ("run", "help")
+_IN_THE_BACKGROUND = (
+    "{} runs in the background: `_` is its job, with .prediction, .wait(), .cancel()"
+)
 _LATER = (
     "runs", "show", "attach", "cancel", "wait", "resume", "rerun", "diff", "code", "stats", "plot",
     "explore", "info", "search", "api", "alias", "login", "status", "serve", "export", "import",
@@ -171,7 +174,7 @@ class _Run:
             job = here.begin(target, draft, conditions, view, lambda job: self._close(view, job))
             self._keep(job)
             if isinstance(view, views.NoView) and not self._options.quiet:
-                print(f"{job!r}: it goes on in the background")  # noqa: T201  (a terminal has no card)
+                print(_IN_THE_BACKGROUND.format(job.prediction.model))  # noqa: T201  (no card here)
             return job
         try:
             job = here.drive(target, draft, conditions, view)

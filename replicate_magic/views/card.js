@@ -152,6 +152,7 @@ function render({ model, el }) {
     why.hidden = !state.why;
     cancel.hidden = Boolean(state.over || lost);
     tick();
+    drawLogs();
   };
 
   // Time is told here: no message is sent for it.
@@ -192,10 +193,10 @@ function render({ model, el }) {
 
   const drawLogs = () => {
     const all = model.get("logs");
-    logs.hidden = !all;
+    const latest = model.get("state").log;
+    logs.hidden = !all && !latest;
     if (logs.open) printed.show(all);
-    const count = all.split("\n").length - 1;
-    put(summary, count === 1 ? "logs (1 line)" : `logs (${count} lines)`);
+    put(summary, latest && !logs.open ? `logs: ${latest}` : "logs");
   };
 
   const drawPictures = () => {

@@ -220,7 +220,7 @@ class CardView:
         card = self._opened(prediction)
         text = self._answer.more(prediction) if self._look.grows else ""
         logs = self._logs.more(prediction)
-        state = card_state(prediction, percent=self._logs.percent)
+        state = card_state(prediction, logs=self._logs)
         card.tell(state, text=text, logs=logs, pictures=self._new_pictures(prediction))
 
     def close(
@@ -323,16 +323,20 @@ def close() -> None:
 
 
 def card_state(
-    prediction: Prediction, *, percent: int | None = None, ended: bool = False, why: str = ""
+    prediction: Prediction,
+    *,
+    logs: GrowingLogs | None = None,
+    ended: bool = False,
+    why: str = "",
 ) -> dict[str, Any]:
     """What the card's top line and its notes say, as JSON for the page.
 
     `going` is `[phase, seconds so far]` and goes on by itself on the page; `waiting` is `[reason,
-    seconds left]`.
+    seconds left]`; `log` is the newest log line, `percent` how far its bar is.
 
     Args:
         prediction: the snapshot.
-        percent: how far a bar in the logs is.
+        logs: its logs so far.
         ended: whether nothing more will come.
         why: what went wrong, for people.
     """
@@ -348,7 +352,8 @@ def card_state(
         "times": status.times(prediction) if over else [*map(_lasted, passed[:-1])],
         "going": list(passed[-1]) if passed else None,
         "measured": status.measured(prediction) if over else [part for part in (speed,) if part],
-        "percent": None if over else percent,
+        "percent": logs.percent if logs and not over else None,
+        "log": one_line(logs.latest, limit=100) if logs and not over else "",
         "waiting": [one_line(retry.reason), retry.delay_s] if retry else None,
         "retries": prediction.retries,
         "page": prediction.page or "",

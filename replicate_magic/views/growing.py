@@ -87,10 +87,12 @@ class GrowingLogs:
     """Log lines, safe to print; of a bar that is drawn again and again the last state stays.
 
     Attributes:
+        latest: the line that stands last, as far as it is known.
         percent: how far the bar is that stands last, or `None`.
     """
 
     def __init__(self) -> None:
+        self.latest = ""
         self.percent: int | None = None
         self._growing = Growing()
         self._line = ""  # that has not ended
@@ -114,7 +116,9 @@ class GrowingLogs:
         states = self._line.rstrip("\r").rpartition("\r")
         self._redrawn = self._redrawn or bool(states[1])
         self._line = self._line[len(states[0]) + len(states[1]) :]
-        self.percent = _percent(_readable(self._line) or self._bar)
+        bar = _readable(self._line) or self._bar
+        self.percent = _percent(bar)
+        self.latest = bar or told.strip().rpartition("\n")[2] or self.latest
         return told
 
     def rest(self) -> str:

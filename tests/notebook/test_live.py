@@ -194,7 +194,9 @@ def test_logs_are_told_while_the_model_starts(page, replicate):
         log("Downloading 31 %\n"), become("starting"), hold(), become("succeeded", output="x")
     )
     page.start("%%replicate acme/poet\nhi")
-    page.wait(shows("starting: Downloading 31 %"))
+    page.wait(shows("Downloading"))
+    state = page.frames[-1]["state"]
+    assert (state["log"], state["percent"]) == ("Downloading 31 %", 31)
     replicate.release()
     page.wait()
     assert "Downloading" not in page.shown().text

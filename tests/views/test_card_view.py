@@ -26,6 +26,7 @@ from replicate_magic.prediction import (
 )
 from replicate_magic.views import Look, card
 from replicate_magic.views.card import KEPT, Card, CardView, card_state
+from replicate_magic.views.growing import GrowingLogs
 from replicate_magic.views.html import document
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -668,6 +669,7 @@ def test_at_first_a_run_is_queued():
         "going": ["queued", 0.0],
         "measured": [],
         "percent": None,
+        "log": "",
         "waiting": None,
         "retries": 0,
         "page": "",
@@ -761,6 +763,10 @@ def test_once_nothing_more_comes_nothing_is_waited_for():
     assert card_state(waiting, ended=True)["waiting"] is None
 
 
-def test_how_far_a_bar_is_is_told_while_it_runs():
-    assert card_state(last(created()), percent=42)["percent"] == 42
-    assert card_state(last(finished()), percent=42)["percent"] is None
+def test_the_newest_log_line_and_its_bar_are_told_while_it_runs():
+    logs = GrowingLogs()
+    logs.feed("loading\n 42%|##  | 42/100\n")
+    running, over = (card_state(last(event), logs=logs) for event in (created(), finished()))
+
+    assert (running["log"], running["percent"]) == ("42%|## | 42/100", 42)
+    assert (over["log"], over["percent"]) == ("", None)
