@@ -282,11 +282,11 @@ class Text {
     this.follow();
   }
 
-  // Blocks that were out of sight show their true height only when they come into it.
+  // Blocks that were out of sight have their true height only frames after they came into it.
   follow(frames = 5) {
     if (!this.follows) return;
     this.box.scrollTop = this.box.scrollHeight;
-    if (frames) requestAnimationFrame(() => this.isAtEnd() || this.follow(frames - 1));
+    if (frames) requestAnimationFrame(() => this.follow(frames - 1));
   }
 
   isAtEnd() {
