@@ -95,8 +95,8 @@ class Job:
         """What went wrong, in a line or two; an empty string where nothing did."""
         try:
             prediction, cut = self.ended()
-        except errors.ReplicateMagicError as error:
-            return str(error)
+        except Exception as error:  # noqa: BLE001  (whoever waits for the job is raised it)
+            return str(error) or type(error).__name__
         return "" if prediction.ok else short_why(prediction, cut=cut)
 
     def detach(self, update: Callable[[Prediction], None], end: Callable[[Job], object]) -> None:

@@ -183,6 +183,10 @@ class _Run:
             if prediction and prediction.id:
                 self._keep(prediction)
             raise
+        return self._finished(job, view)
+
+    def _finished(self, job: Job, view: View) -> Any:
+        """Show and keep what came of it; what the line form returns."""
         self._keep(job if self._options.bg else job.prediction)
         answer = self._close(view, job)
         prediction = job.wait()

@@ -1,0 +1,99 @@
+"""Owns the DataFrame of runs: its columns and their types; the only user of pandas.
+
+It is built by columns from what history keeps apart from the documents, and parses none of them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+TEXT = "str" if int(pd.__version__.split(".")[0]) >= 3 else "string"
+"""The type of text columns: pandas 3 has `str`; before it there is `string`."""
+_CATEGORIES = ("model", "version", "status")
+_TIMES = ("created", "started", "completed")
+_COMMON = {
+    # models count tokens under two schemes of names: https://replicate.com/docs/reference/http
+    "input_token_count": "token_input_count",
+    "output_token_count": "token_output_count",
+}
+_LARGEST = 2**63
+
+
+def runs_frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """One row a prediction, in the order of the columns' values.
+
+    Args:
+        columns: `id, model, version, status, prompt, output, error, tag` as text or `None`;
+            `created_us, started_us, completed_us` in microseconds since 1970 (UTC) or `None`;
+            `metrics` and `local` as the JSON texts of flat objects.
+
+    Returns:
+        The columns `id, model, version, status, prompt, output, error, created_at, started_at,
+        completed_at, tag, metrics.NAME…, local.NAME…`. Model, version and status are categories;
+        times are `datetime64[us, UTC]`; numbers `Int64` or `Float64` in the units of the API
+        (seconds, tokens); text is `str`. Both schemes of token counts are also under
+        `metrics.input_token_count` and `metrics.output_token_count`.
+    """
+    made: dict[str, Any] = {"id": _text(columns["id"])}
+    made |= {name: pd.Categorical(columns[name]) for name in _CATEGORIES}
+    made |= {name: _text(columns[name]) for name in ("prompt", "output", "error")}
+    made |= {f"{name}_at": _times(columns[f"{name}_us"]) for name in _TIMES}
+    made["tag"] = _text(columns["tag"])
+    made |= _measures("metrics", columns["metrics"], common=_COMMON)
+    made |= _measures("local", columns["local"], common={})
+    return pd.DataFrame(made)
+
+
+def _text(values: Sequence[str | None]) -> pd.Series[Any]:
+    return pd.Series(values, dtype=TEXT)
+
+
+def _times(values: Sequence[int | None]) -> pd.Series[Any]:
+    micros = pd.array(values, dtype="Int64").to_numpy("int64", na_value=pd.NaT.value)
+    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def _measures(
+    prefix: str, texts: Sequence[str], *, common: Mapping[str, str]
+) -> dict[str, pd.Series[Any]]:
+    """Columns from flat JSON objects, one a name, in the order the names are first seen."""
+    found: dict[str, list[Any]] = {}
+    for number, text in enumerate(texts):
+        if text in {"{}", "", None}:
+            continue
+        for name, value in json.loads(text).items():
+            values = found.get(name)
+            if values is None:
+                values = found[name] = [None] * len(texts)
+            values[number] = value
+    for name, other in common.items():
+        if other in found:
+            ours = found.get(name) or [None] * len(texts)
+            pairs = zip(ours, found[other], strict=True)
+            found[name] = [ours if ours is not None else theirs for ours, theirs in pairs]
+    return {f"{prefix}.{name}": _numbers_or_text(values) for name, values in found.items()}
+
+
+def _numbers_or_text(values: list[Any]) -> pd.Series[Any]:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {int} and all(abs(value) < _LARGEST for value in values if value is not None):
+        return pd.Series(values, dtype="Int64")
+    if kinds <= {int, float}:
+        return pd.Series(_as_floats(values), dtype="Float64")
+    return _text([value if value is None else _word(value) for value in values])
+
+
+def _as_floats(values: Iterable[Any]) -> list[float | None]:
+    return [None if value is None else float(value) for value in values]
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
