@@ -153,7 +153,7 @@ class Call(Generic[S, T]):
         self._left.set()
         self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
+        self._cancelled = self._ending = False
         self._loop = the_loop()
 
     def start(self) -> None:
@@ -225,32 +225,36 @@ class Call(Generic[S, T]):
             raise failed
 
     async def _hand(self, update: Callable[[S], None]) -> Exception | None:
-        """Hand snapshots on until the end; what `update` raised, which is called no more then."""
+        """Hand snapshots on, also the last; what `update` raised, which is called no more then."""
         last: S | None = None
         failed: Exception | None = None
-        while not self._done.is_set():
+        while True:
+            over = self._done.is_set()
             if not failed and self.latest is not None and self.latest is not last:
                 last = self.latest
                 try:
                     update(last)
                 except Exception as error:  # noqa: BLE001  (raised at the end)
                     failed = error
+            if over:
+                return failed
             await asyncio.sleep(FRAME_S)
-        return failed
 
     def _begin(self) -> None:
         if self._cancelled:
             self._finish(None)
             return
-        self._task = self._loop.begin(self._run())
+        self._task = self._loop.begin(self._run(self._make))
+        del self._make  # with all that it holds: the call may be kept for long
         self._task.add_done_callback(self._finish)
 
     def _end(self) -> None:
-        if self._task:
+        if self._task and not self._ending:  # once: what cleans up must not be cut off by a second
+            self._ending = True
             self._task.cancel()
 
-    async def _run(self) -> None:
-        self._future.set_result(await self._make(self._publish))
+    async def _run(self, make: Callable[[Callable[[S], None]], Coroutine[Any, Any, T]]) -> None:
+        self._future.set_result(await make(self._publish))
 
     def _publish(self, snapshot: S) -> None:
         self.latest = snapshot

@@ -10,6 +10,7 @@ from replicate_magic.errors import InputError
 from replicate_magic.job import check
 from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, the_session
 from replicate_magic.views import Look, NoView, choose
+from replicate_magic.views import close as close_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ def run(
     target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
     view = choose(Look()) if show else NoView()
     job = the_session().drive(target, draft, conditions, view)
-    view.close(job.prediction, why=job.why())
+    close_view(view, job.prediction, why=job.why())
     return job.wait()
 
 

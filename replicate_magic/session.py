@@ -32,6 +32,7 @@ from replicate_magic.job import Ended, Job, too_late
 from replicate_magic.prediction import Created, Fetched, Prediction, Retry
 from replicate_magic.story import Story
 from replicate_magic.views import NoView
+from replicate_magic.views import close as close_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,7 +151,7 @@ class Session:
                 carry(error, latest)
             why = str(error) if isinstance(error, errors.ReplicateMagicError) else ""
             with suppress(KeyboardInterrupt):  # a second one is no news
-                view.close(latest if latest and latest.id else None, why=why)
+                close_view(view, latest if latest and latest.id else None, why=why)
             raise
 
     def begin(
@@ -174,16 +175,19 @@ class Session:
             ReplicateMagicError: there is nowhere to run it.
         """
         job = self._job(target, draft, conditions, view)
-        view.update(job.prediction)  # here, since a display belongs to the cell that runs
-        job.detach(view.update, close)
+        try:
+            view.update(job.prediction)  # here, since a display belongs to the cell that runs
+            job.detach(view.update, close)
+        except BaseException:
+            view.close(None)
+            raise
         return job
 
     def _job(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Job:
         order = _Order(self.endpoints.of(target), target, draft, conditions)
+        previewed = view.wants_previews  # a job may be kept for long, and must not keep its view
         job = Job(
-            bridge.Call(
-                lambda publish: self._perform(order, publish, previewed=view.wants_previews)
-            ),
+            bridge.Call(lambda publish: self._perform(order, publish, previewed=previewed)),
             _model_name(target),
         )
         view.on_cancel(job.cancel)
@@ -235,13 +239,18 @@ class Session:
     ) -> Ended:
         client = await self._client(order.endpoint)
         latest = Prediction(model=_model_name(order.target))
-        async with Previews(client, lambda file: story.add(order.fetched(file))) as previews:
-            story = Story(latest, publish, previews if previewed else None)
-            in_time = await self._predict(client, order, story)
-            if not story.latest.id:
-                raise too_late(story.latest)
-            await previews.settle()
-        story.change(saving=False)
+        previews = Previews(client, lambda file: story.add(order.fetched(file)))
+        story = Story(latest, publish, previews if previewed else None)
+        try:
+            async with previews:
+                in_time = await self._predict(client, order, story)
+                if not story.latest.id:
+                    raise too_late(story.latest)
+                if in_time:
+                    await previews.settle(order.conditions.deadline_s)
+        finally:
+            if story.latest.saving:
+                story.change(saving=False)
         return Ended(story.latest, "" if in_time else "deadline")
 
     async def _predict(self, client: Client, order: _Order, story: Story) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
@@ -50,14 +49,15 @@ class Previews:
             if file.url not in self._fetching:
                 self._fetching[file.url] = asyncio.create_task(self._fetch(file))
 
-    async def settle(self) -> None:
-        """Wait until all have come, or cannot be had."""
-        await asyncio.gather(*self._fetching.values())
+    async def settle(self, deadline_s: float) -> None:
+        """Wait until all have come or cannot be had, or it has taken too long (loop time)."""
+        left_s = deadline_s - asyncio.get_running_loop().time()
+        if self._fetching:
+            await asyncio.wait(self._fetching.values(), timeout=max(min(left_s, _WITHIN_S), 0))
 
     async def _fetch(self, file: OutputFile) -> None:
-        with suppress(TimeoutError):
-            async with self._places, asyncio.timeout(_WITHIN_S):
-                self._came(await _preview(self._client, file))
+        async with self._places:
+            self._came(await _preview(self._client, file))
 
     async def __aenter__(self) -> Self:
         return self

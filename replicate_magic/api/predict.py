@@ -239,7 +239,9 @@ class _Run:
         try:
             await asyncio.shield(stopping)
         except asyncio.CancelledError:
-            await asyncio.wait({stopping})
+            while not stopping.done():  # it is bounded by itself
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({stopping})
             raise
 
     async def _stop(self) -> None:

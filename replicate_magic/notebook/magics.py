@@ -28,6 +28,7 @@ from replicate_magic.errors import CellError, JqError
 from replicate_magic.notebook.help import help_text
 from replicate_magic.plain import did_you_mean
 from replicate_magic.views import PLACES, find_place
+from replicate_magic.views import close as close_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("run", "help")
 _IN_THE_BACKGROUND = (
-    "{} runs in the background: `_` is its job, with .prediction, .wait(), .cancel()"
+    "{} runs in the background: `_` is its job, with .prediction and .cancel(); .wait() gives the "
+    "prediction, or raises why there is none"
 )
 _LATER = (
     "runs", "show", "attach", "cancel", "wait", "resume", "rerun", "diff", "code", "stats", "plot",
@@ -209,7 +211,7 @@ class _Run:
             if not job.detached:
                 raise JqError(f"{error}\nThe prediction is in `_`.") from error
         finally:
-            view.close(job.prediction, answer, why=why)
+            close_view(view, job.prediction, answer, why=why)
         return answer
 
     def _answer(self, prediction: Prediction) -> Answer | None:
@@ -225,7 +227,10 @@ class _Run:
         from replicate_magic.views import Look
 
         options = self._options
-        hidden = options.quiet or ((is_line or options.output is not None) and not options.show)
+        shows_itself = is_line and not options.bg  # a Prediction does, and a Job does not
+        hidden = options.quiet or (
+            (shows_itself or options.output is not None) and not options.show
+        )
         return Look(
             answer=not hidden,
             status=not options.quiet,

@@ -77,7 +77,7 @@ class View(Protocol):
     def close(
         self, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
     ) -> None:
-        """Leave what is to stay.
+        """Leave what is to stay; called again where an interrupt has cut in.
 
         Args:
             prediction: the last snapshot, or `None` where nothing is to stay.
@@ -114,7 +114,7 @@ def choose(look: Look, place: Place = "auto", *, background: bool = False) -> Vi
     if not (look.answer or look.status):
         return NoView()
     where = find_place() if place == "auto" else place
-    if where == "headless":
+    if where == "headless" and not background:
         from replicate_magic.views.html import StaticView
 
         return StaticView(look)
@@ -130,6 +130,17 @@ def choose(look: Look, place: Place = "auto", *, background: bool = False) -> Vi
     return TextView(
         sys.stdout, look, live=where != "terminal" or tty, rewrites=where == "terminal" and tty
     )
+
+
+def close(
+    view: View, prediction: Prediction | None, answer: Answer | None = None, *, why: str = ""
+) -> None:
+    """Close a view; an interrupt meanwhile is raised once it is closed."""
+    try:
+        view.close(prediction, answer, why=why)
+    except KeyboardInterrupt:
+        view.close(prediction, answer, why=why)
+        raise
 
 
 def _has_widgets() -> bool:

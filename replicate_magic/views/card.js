@@ -21,11 +21,12 @@ export default { initialize, render };
 
 function initialize({ model }) {
   let heard_ms = performance.now();
-  let asked = false;
+  let asked_ms = -Infinity;
 
   const ask = () => {
-    if (asked) return; // one question is enough, however long a busy kernel takes
-    asked = true;
+    // One question is enough, however long a busy kernel takes; it may have been lost, though.
+    if (performance.now() - asked_ms < SILENCE_MS) return;
+    asked_ms = performance.now();
     send(model, {
       ask: "news",
       text: model.get("text").length,
@@ -40,14 +41,14 @@ function initialize({ model }) {
   };
   const hear = (frame, buffers) => {
     heard_ms = performance.now();
-    asked = false;
+    if (frame.html !== undefined) asked_ms = -Infinity; // it is the answer
     model.set("lost", false);
     if (!apply(model, frame, buffers ?? [])) ask();
   };
   const cutOff = () => {
     // The kernel was restarted, or the connection to it anew: an answer tells that it is the latter.
     model.set("lost", true);
-    asked = false;
+    asked_ms = -Infinity;
     ask();
   };
   const listen = setInterval(() => {
@@ -170,7 +171,7 @@ function render({ model, el }) {
   };
 
   const drawCancel = () => {
-    if (!clicked_ms) return;
+    if (!clicked_ms && !model.get("heard")) return;
     const late = performance.now() - clicked_ms >= ACKNOWLEDGED_MS;
     const heard = model.get("heard");
     put(cancel, heard || !late ? "Canceling…" : "Interrupt the kernel to cancel");
@@ -350,7 +351,7 @@ function waiting([reason, left_s], since_s) {
   return rest > 0 ? `${reason}, ${rest} s` : reason;
 }
 
-// As the kernel's own `duration`: 0.42 s, 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.
+// Such as 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.
 function duration(seconds) {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -127,6 +127,7 @@ class Card(anywidget.AnyWidget):
             self.editions += 1
             self.send({"text": self.grown["text"].add(text), "edition": self.editions})
         self.markup = markup
+        self._cancel = None  # and all that is behind it
 
     def catch_up(self, known: Mapping[str, Any]) -> None:
         """Send the page all that it lacks.
@@ -135,12 +136,13 @@ class Card(anywidget.AnyWidget):
             known: how much it has: `text` and `logs` in UTF-16 units, `files`, and of which
                 `edition` the text is.
         """
-        frame: dict[str, Any] = {"state": self.state_now(), "html": self.markup}
+        frame: dict[str, Any] = {}
         lengths = dict(known)
         if known.get("edition", 0) != self.editions:
             lengths["text"], frame["edition"] = 0, self.editions
         for name, grown in self.grown.items():
             frame[name] = grown.since(lengths.get(name))
+        frame |= {"html": self.markup, "state": self.state_now()}  # last: it may end meanwhile
         self._send_frame(frame, _within(lengths.get("files"), len(self.pictures)))
 
     def _send_frame(self, frame: dict[str, Any], pictures_from: int) -> None:
@@ -208,6 +210,7 @@ class CardView:
         self._answer, self._logs = GrowingAnswer(), GrowingLogs()
         self._card: Card | None = None
         self._handle: DisplayHandle | None = None
+        self._displayed = False
         self._shown: set[str] = set()  # files, by their URLs
         self._cancel: Callable[[], None] | None = None
 
@@ -232,7 +235,7 @@ class CardView:
             return
         document = html.document(prediction, answer, self._look, why=why)
         bundles = document.bundles
-        if self._background:
+        if self._background or self._look.keep_widget:  # one display, or the card has the pictures
             bundles = [html.one_bundle(bundles)]
         if self._card:
             self._end(self._card, prediction, document, why)
@@ -248,9 +251,9 @@ class CardView:
             self._card.tell(card_state(prediction))
             data, metadata = _shown_as(self._card)
             data["text/plain"] = f"{status.name(prediction)} · {status.state(prediction)}"
-            handle = DisplayHandle()
-            display(data, metadata=metadata, raw=True, display_id=handle.display_id)
-            self._handle = handle  # not before: an interrupt may come in between
+            self._handle = DisplayHandle()
+            display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
+            self._displayed = True
         return self._card
 
     def _new_pictures(self, prediction: Prediction) -> tuple[OutputFile, ...]:
@@ -268,12 +271,14 @@ class CardView:
         state = card_state(prediction, ended=True, why=why)
         card.tell(state, logs=self._logs.more(prediction) + self._logs.rest())
         card.end(text=document.text, markup=document.markup)
-        _FINISHED.add(card)
+        _FINISHED.add(card, stays=self._look.keep_widget)
 
     def _replace(self, bundle: Bundle) -> None:
         if self._handle is None:
             display(bundle, raw=True)
             return
+        if not self._displayed:  # as far as is known: an interrupt came in between
+            display(bundle, raw=True, display_id=self._handle.display_id)
         if self._card and self._look.keep_widget:
             data, metadata = _shown_as(self._card)
             self._handle.update({**data, **bundle}, metadata=metadata, raw=True)
@@ -282,8 +287,9 @@ class CardView:
         self._handle.update(bundle, raw=True)
 
     def _leave_nothing(self) -> None:
-        if self._handle and self._card:
+        if self._handle:
             self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        if self._card:
             _close(self._card)
 
 
@@ -294,19 +300,25 @@ def _shown_as(card: Card) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class _Finished:
-    """Cards that have ended: the last ones stay open, those before them are closed."""
+    """Cards that have ended: of those with a document in their place, the last stay open."""
 
     def __init__(self) -> None:
-        self._cards: deque[Card] = deque()
+        self._replaced: deque[Card] = deque()
+        self._staying: set[Card] = set()
 
-    def add(self, card: Card) -> None:
-        self._cards.append(card)
-        while len(self._cards) > KEPT:
-            _close(self._cards.popleft())
+    def add(self, card: Card, *, stays: bool) -> None:
+        if stays:
+            self._staying.add(card)
+        elif card not in self._replaced:
+            self._replaced.append(card)
+        while len(self._replaced) > KEPT:
+            _close(self._replaced.popleft())
 
     def close(self) -> None:
-        while self._cards:
-            _close(self._cards.pop())
+        for card in (*self._replaced, *self._staying):
+            _close(card)
+        self._replaced.clear()
+        self._staying.clear()
 
 
 def _close(card: Card) -> None:

@@ -54,12 +54,13 @@ class Growing:
         return new
 
     def _by_comparison(self, streamed: str, whole: str) -> str:
-        known = handed = "".join(self._handed)
+        handed = "".join(self._handed)
+        known = handed + self._held
         for text in (whole, streamed):
-            if text.startswith(known + self._held if known == handed else known):
+            if text.startswith(known):
                 known = text
         self._departed = not streamed.startswith(known)
-        return known[len(handed) :] or self._held
+        return known[len(handed) :]
 
 
 class GrowingAnswer:

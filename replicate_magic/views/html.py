@@ -215,11 +215,14 @@ def _answer_html(prediction: Prediction, body: Shown, look: Look) -> str:
 
 
 def _pre(text: str) -> str:
-    """Text as it stands; front ends leave formulas in a `<pre>` alone."""
+    """Text as it stands; front ends leave formulas in a `<pre>` alone.
+
+    HTML drops a line's end right behind `<pre>`, so each begins with one that is not the text's.
+    """
     if len(text) <= MARKDOWN_CHARS:
-        return f'<pre style="{_WRAPPED}; {_CODE}">{html.escape(text)}</pre>'
+        return f'<pre style="{_WRAPPED}; {_CODE}">\n{html.escape(text)}</pre>'
     style = f"{_WRAPPED}; {_CODE}; {_UNSEEN}"
-    return "".join(f'<pre style="{style}">{html.escape(block)}</pre>' for block in _blocks(text))
+    return "".join(f'<pre style="{style}">\n{html.escape(block)}</pre>' for block in _blocks(text))
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -227,7 +230,8 @@ def _blocks(text: str) -> Iterator[str]:
     start = 0
     while start < len(text):
         newline = text.find("\n", start + _BLOCK_CHARS, start + 2 * _BLOCK_CHARS)
-        end = newline + 1 if newline >= 0 else start + 2 * _BLOCK_CHARS
+        blank = text.rfind(" ", start + _BLOCK_CHARS, start + 2 * _BLOCK_CHARS)
+        end = max(newline, blank if newline < 0 else -1) + 1 or start + 2 * _BLOCK_CHARS
         yield text[start:end]
         start = end
 

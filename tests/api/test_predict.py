@@ -799,7 +799,7 @@ def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
             async with Previews(client, came.append) as previews:
                 previews.fetch(files[:3])
                 previews.fetch(files)
-                await previews.settle()
+                await previews.settle(asyncio.get_running_loop().time() + 30)
 
     asyncio.run(fetch())
     assert [file.preview for file in came] == [None] * 20

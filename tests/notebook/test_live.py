@@ -300,3 +300,10 @@ def test_a_second_click_cancels_no_second_time(page, replicate, subshell):
 def test_the_hook_that_keeps_clicks_out_came_with_ipykernel_7_4():
     keeps_out = hasattr(Comm, "_reply_subshell_for")
     assert keeps_out == (Version(ipykernel.__version__) >= Version("7.4"))
+
+
+def test_the_bare_line_in_the_background_shows_the_answer_at_its_end(page):
+    page.run("%replicate run acme/poet --bg hi")
+    started = page.messages
+    assert page.value("_.wait().text") == "'Hello world'"
+    assert page.shown_of(started).text.startswith("Hello world\n\nacme/poet · succeeded")

@@ -25,6 +25,7 @@ from replicate_magic.prediction import (
     fold,
 )
 from replicate_magic.views import Look, card
+from replicate_magic.views import close as close_view
 from replicate_magic.views.card import KEPT, Card, CardView, card_state
 from replicate_magic.views.growing import GrowingLogs
 from replicate_magic.views.html import document
@@ -770,3 +771,47 @@ def test_the_newest_log_line_and_its_bar_are_told_while_it_runs():
 
     assert (running["log"], running["percent"]) == ("42%|## | 42/100", 42)
     assert (over["log"], over["percent"]) == ("", None)
+
+
+def test_cards_that_are_to_stay_stay_open_however_many_they_are(comms, displayed):
+    for _ in range(KEPT + 2):
+        run(created(), finished(["x"]), keep_widget=True)
+
+    assert all(one.is_open for one in comms.cards)
+    card.close()
+    assert not comms.are_open
+
+
+def test_a_card_that_stays_has_its_pictures_and_no_second_display_of_them(comms, displayed):
+    run(*PICTURES, finished(["https://x/1", "https://x/2"]), shape="files", keep_widget=True)
+
+    assert len({output.transient["display_id"] for output in displayed()}) == 1
+
+
+def test_a_view_closed_twice_leaves_one_document(comms, displayed):
+    view = CardView(Look())
+    view.update(last(created()))
+    for _ in range(2):
+        view.close(last(created(), finished(["x"])))
+
+    assert len({output.transient["display_id"] for output in displayed()}) == 1
+
+
+class Interrupted:
+    """A view whose closing is interrupted once."""
+
+    def __init__(self):
+        self.closed = 0
+
+    def close(self, prediction, answer=None, *, why=""):
+        self.closed += 1
+        if self.closed == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_a_view_is_closed_is_raised_once_it_is():
+    view = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        close_view(view, last(finished()))
+
+    assert view.closed == 2

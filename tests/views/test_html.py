@@ -57,14 +57,17 @@ class Page(HTMLParser):
         super().__init__()
         self.elements = []
         self.words = []
+        self.begins = False  # whether a `<pre>` does, where HTML drops a line's end
         self.feed(markup)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
+        self.begins = tag == "pre"
 
     def handle_data(self, data):
-        self.words.append(data)
+        self.words.append(data.removeprefix("\n") if self.begins else data)
+        self.begins = False
 
     @property
     def text(self):
