@@ -201,7 +201,8 @@ class Session:
                 prediction, where it had an id, is `error.prediction`.
         """
         job = self._job(target, draft, conditions, NoView())
-        await bridge.awaited(job.call)
+        with suppress(Exception):  # the job tells how it ended, and its error what it is about
+            await bridge.awaited(job.call)
         return job.ended()
 
     def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:

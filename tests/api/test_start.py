@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
 import pytest
-from replicate_server import answer, become, hold, late, log, reset, say
+from replicate_server import answer, become, hold, late, log, reset, say, web_page
 
-from replicate_magic import errors, run, session, start
+from replicate_magic import arun, errors, run, session, start
 
 
 def test_a_job_gives_what_run_gives(replicate):
@@ -248,3 +249,12 @@ def test_an_answer_may_be_held_back_by_replicate(replicate):
     assert replicate.seen("create")[0].headers["prefer"] == "wait=10"
     with pytest.raises(errors.CellError):
         start("acme/poet", prompt="x", wait=600)
+
+
+def test_an_awaited_run_that_is_lost_from_sight_carries_its_prediction(replicate):
+    replicate.tells(hold(), become("succeeded"), stream=False)
+    replicate.fails("get", always=web_page())
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        asyncio.run(arun("acme/poet", prompt="x"))
+
+    assert caught.value.prediction.id == replicate.predictions[0]["id"]
