@@ -1,0 +1,68 @@
+"""Owns the tables of history, as the steps that lead to them; must not run them.
+
+`PRAGMA user_version` counts the steps that a file has taken. A step that has been released is never
+changed: what is new is a new step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A change of the tables, and what it is for."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+STEPS = (
+    Step(
+        name="narrow columns, texts and documents apart, so that a table reads no documents",
+        statements=(
+            # AUTOINCREMENT gives no key twice: a frame keeps the keys of rows since deleted.
+            """
+            CREATE TABLE prediction (
+                key INTEGER PRIMARY KEY AUTOINCREMENT,
+                id TEXT NOT NULL,
+                origin TEXT NOT NULL,
+                model TEXT NOT NULL,
+                version TEXT,
+                status TEXT NOT NULL,
+                created_us INTEGER,
+                started_us INTEGER,
+                completed_us INTEGER,
+                error TEXT,
+                tag TEXT,
+                metrics TEXT NOT NULL,
+                local TEXT NOT NULL,
+                UNIQUE (id, origin)
+            )
+            """,
+            "CREATE INDEX prediction_created ON prediction (created_us)",
+            """
+            CREATE TABLE text (
+                key INTEGER PRIMARY KEY,
+                prompt TEXT NOT NULL,
+                output TEXT NOT NULL
+            )
+            """,
+            # raw_local holds a `local` of the API's own: ours is the document's only one.
+            """
+            CREATE TABLE document (
+                key INTEGER PRIMARY KEY,
+                raw TEXT NOT NULL,
+                raw_local TEXT,
+                local TEXT NOT NULL
+            )
+            """,
+            """
+            CREATE TRIGGER prediction_deleted AFTER DELETE ON prediction BEGIN
+                DELETE FROM text WHERE key = old.key;
+                DELETE FROM document WHERE key = old.key;
+            END
+            """,
+        ),
+    ),
+)

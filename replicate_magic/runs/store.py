@@ -1,0 +1,291 @@
+"""Owns history: every prediction kept, and found again; must not know how a table of it looks.
+
+Narrow columns, the texts that are searched, and the documents lie in tables of their own, so that a
+table of 100,000 runs reads no document.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic.plain import one_line
+from replicate_magic.prediction import FINAL
+from replicate_magic.runs.connections import Connections, StoreError
+from replicate_magic.runs.database import open_file, open_memory
+from replicate_magic.runs.query import Query, selection
+from replicate_magic.runs.record import (
+    Record,
+    after_import,
+    after_save,
+    columns_of,
+    plain_text,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["COLUMNS", "Query", "Record", "Store", "StoreError"]
+
+COLUMNS = (
+    "key", "id", "origin", "model", "version", "status", "prompt", "output", "error",
+    "created_us", "started_us", "completed_us", "tag", "metrics", "local",
+)  # fmt: skip
+"""What `Store.columns` gives. `metrics` and `local` are JSON objects of flat names."""
+
+_REPEATED = frozenset({"origin", "model", "version", "status", "tag"})
+_ROWS = 2_000
+_DOCUMENTS = 500
+_EXPORTED = 100
+
+_READ = """
+    SELECT key, origin, model, prompt, output, raw, raw_local, document.local
+    FROM prediction JOIN text USING (key) JOIN document USING (key)
+"""
+_NEWEST_FIRST = " ORDER BY created_us DESC, key DESC"
+
+
+class Store:
+    """History in one file, for several threads and processes at once.
+
+    All methods raise `StoreError`, and nothing of SQLite's, where the file cannot be read or
+    written. A generator holds no connection between two of its values.
+
+    Attributes:
+        path: the file, or `None` in memory.
+        set_aside: where a corrupt file went that lay there before, if one did.
+    """
+
+    def __init__(self, connections: Connections, *, set_aside: Path | None = None) -> None:
+        self.path = connections.path
+        self.set_aside = set_aside
+        self._connections = connections
+
+    @classmethod
+    def open(cls, path: str | Path, *, busy_s: float = 30.0) -> Store:
+        """Opens a history file, or begins one.
+
+        Its folder is made with mode 0700 where there is none, and the file has mode 0600. What is
+        not a database, or a corrupt one, is set aside as `NAME.corrupt-YYYYmmdd-HHMMSS`.
+
+        Args:
+            path: the file.
+            busy_s: seconds to wait for another process that writes.
+
+        Raises:
+            StoreError: the file cannot be written, or a newer version of this package made it.
+        """
+        connections, set_aside = open_file(Path(path).absolute(), busy_s=busy_s)
+        return cls(connections, set_aside=set_aside)
+
+    @classmethod
+    def in_memory(cls) -> Store:
+        """Begins a history that ends with the process."""
+        return cls(open_memory())
+
+    def close(self) -> None:
+        """Closes the file and empties its write-ahead log, which a read-only disk could not."""
+        self._connections.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much the file takes, with its write-ahead log."""
+        if self.path is None:
+            return 0
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def save(self, record: Record) -> None:
+        """Keeps a prediction, or what is new about one.
+
+        What is stored stays where the new answer is emptier: Replicate deletes input, output and
+        logs after an hour. A final status stays final.
+        """
+        self._keep(record, after_save)
+
+    def import_line(self, text: str) -> None:
+        """Adds a line of `export_lines`. What is stored already is only added to, or ended.
+
+        Raises:
+            ValueError: the line is not one of an export.
+            StoreError: it could not be written.
+        """
+        self._keep(_read_line(text), after_import)
+
+    def _keep(self, record: Record, joined: Callable[[Record, Record], Record]) -> None:
+        if not record.id:
+            raise StoreError("a prediction without an id cannot be kept")
+        with _writable(record.id), self._connections.lent(write=True) as connection:
+            found = connection.execute(
+                f"{_READ} WHERE id = ? AND origin = ?",
+                (plain_text(record.id), plain_text(record.origin)),
+            ).fetchone()
+            if found is None:
+                _write(connection, None, record)
+            else:
+                _write(connection, found[0], joined(_record(found), record))
+
+    def delete(self, query: Query, *, apply: bool = False) -> int:
+        """Counts the rows that are meant, and with `apply` deletes them.
+
+        Returns:
+            How many rows were, or would be, deleted.
+        """
+        if not apply:
+            return self.count(query)
+        keys, values = selection(query, "key")
+        with self._connections.lent(write=True) as connection:
+            sql = f"DELETE FROM prediction WHERE key IN ({keys})"  # noqa: S608  (constants)
+            return connection.execute(sql, values).rowcount
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def count(self, query: Query) -> int:
+        """How many rows are meant."""
+        keys, values = selection(query, "key")
+        sql = f"SELECT count(*) FROM ({keys})"  # noqa: S608  (constants)
+        with self._connections.lent() as connection:
+            [found] = connection.execute(sql, values).fetchone()
+        return int(found)
+
+    def columns(self, query: Query) -> dict[str, list[Any]]:
+        """The rows that are meant, newest first, a list for each of `COLUMNS`.
+
+        Times are microseconds since 1970, UTC, or `None`. No document is read.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        known: dict[Any, Any] = {}  # one string for each model, not one for each row
+        with self._connections.lent() as connection:
+            cursor = connection.execute(*selection(query, ", ".join(COLUMNS)))
+            while rows := cursor.fetchmany(_ROWS):
+                for (name, column), values in zip(
+                    columns.items(), zip(*rows, strict=True), strict=True
+                ):
+                    column.extend(
+                        map(known.setdefault, values, values) if name in _REPEATED else values
+                    )
+        return columns
+
+    def documents(self, keys: Iterable[int]) -> Iterator[str]:
+        """The JSON texts of rows, in the order of the keys: the API's, with ours as `local`.
+
+        Raises:
+            StoreError: also where a row has been deleted since.
+        """
+        wanted = [int(key) for key in keys]
+        for start in range(0, len(wanted), _DOCUMENTS):
+            some = wanted[start : start + _DOCUMENTS]
+            found = self._raw_and_local(some)
+            for key in some:
+                if key not in found:
+                    raise StoreError(f"row {key} has been deleted from history")
+                raw, local = found[key]
+                yield f'{raw[:-1]},"local":{local}}}'
+
+    def _raw_and_local(self, keys: list[int]) -> dict[int, tuple[str, str]]:
+        marks = ",".join("?" * len(keys))
+        sql = f"SELECT key, raw, local FROM document WHERE key IN ({marks})"  # noqa: S608  (marks)
+        with self._connections.lent() as connection:
+            return {key: (raw, local) for key, raw, local in connection.execute(sql, keys)}
+
+    def find(self, prefix: str) -> list[Record]:
+        """The predictions whose id begins so, newest first; only those with this very id, if any.
+
+        One id may stand for several rows, of several origins. An empty prefix finds nothing.
+        """
+        prefix = plain_text(prefix)
+        if not prefix:
+            return []
+        end = f"{prefix}\U0010ffff"
+        return self._records("id = ?", prefix) or self._records("id >= ? AND id < ?", prefix, end)
+
+    def unfinished(self) -> list[Record]:
+        """The predictions whose end is not known here, newest first."""
+        marks = ", ".join("?" * len(FINAL))
+        found = self._records(f"status NOT IN ({marks})", *sorted(FINAL))
+        return [record for record in found if not record.final]
+
+    def _records(self, condition: str, *values: str) -> list[Record]:
+        with self._connections.lent() as connection:
+            rows = connection.execute(f"{_READ} WHERE {condition}{_NEWEST_FIRST}", values)
+            return [_record(row) for row in rows]
+
+    def export_lines(self) -> Iterator[str]:
+        """A line of JSON for each row, in the order in which they were first kept.
+
+        The keys are origin, model, prompt, output, local and raw, the API's JSON.
+        """
+        after, sql = 0, f"{_READ} WHERE key > ? ORDER BY key LIMIT ?"
+        while True:
+            with self._connections.lent() as connection:
+                rows = connection.execute(sql, (after, _EXPORTED)).fetchall()
+            if not rows:
+                return
+            yield from map(_line, rows)
+            after = rows[-1][0]
+
+
+@contextmanager
+def _writable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreError(
+            one_line(f"prediction {name} cannot be written as JSON: {error}")
+        ) from error
+
+
+def _write(connection: sqlite3.Connection, key: int | None, record: Record) -> None:
+    narrow = columns_of(record)
+    raw = {name: value for name, value in record.raw.items() if name != "local"}
+    raw_local = to_json(record.raw["local"]) if "local" in record.raw else None
+    if key is None:
+        names, marks = ", ".join(narrow), ", ".join("?" * len(narrow))
+        sql = f"INSERT INTO prediction ({names}) VALUES ({marks})"  # noqa: S608  (constants)
+        key = connection.execute(sql, tuple(narrow.values())).lastrowid
+    else:
+        names = ", ".join(f"{name} = ?" for name in narrow)
+        sql = f"UPDATE prediction SET {names} WHERE key = ?"  # noqa: S608  (constants)
+        connection.execute(sql, (*narrow.values(), key))
+    texts = (key, plain_text(record.prompt), plain_text(record.output))
+    documents = (key, to_json(raw), raw_local, to_json(record.local))
+    connection.execute("REPLACE INTO text VALUES (?, ?, ?)", texts)
+    connection.execute("REPLACE INTO document VALUES (?, ?, ?, ?)", documents)
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    """A row of `_READ`."""
+    _key, origin, model, prompt, output, raw, raw_local, local = row
+    theirs = {} if raw_local is None else {"local": json.loads(raw_local)}
+    return Record(
+        raw={**json.loads(raw), **theirs},
+        model=model,
+        origin=origin,
+        local=json.loads(local),
+        prompt=prompt,
+        output=output,
+    )
+
+
+def _line(row: tuple[Any, ...]) -> str:
+    record = _record(row)
+    names = ("origin", "model", "prompt", "output", "local", "raw")
+    return to_json({name: getattr(record, name) for name in names})
+
+
+def _read_line(text: str) -> Record:
+    try:
+        line = json.loads(text)
+        record = Record(**{**line, "raw": {**line["raw"]}, "local": {**line["local"]}})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"this is not a line of an export of runs: {one_line(text)}") from error
+    texts = (record.origin, record.model, record.prompt, record.output)
+    if not record.id or not all(isinstance(found, str) for found in texts):
+        raise ValueError(f"this is not a line of an export of runs: {one_line(text)}")
+    return record
