@@ -1,40 +1,158 @@
-"""Owns the process that runs jq programs; must not run one in the process it is imported in.
-
-A jq program can read the environment, and so the token; it can loop where no interrupt reaches it,
-and a fault in it aborts the whole process. The helper has an empty environment, limits and a
-deadline, and is ended and started again whenever something goes wrong.
-"""
+"""Owns what jq programs over documents mean; must not run one in the process it is imported in."""
 
 from __future__ import annotations
 
-import atexit
-import importlib.util
 import json
-import os
-import re
-import selectors
-import signal
-import struct
-import subprocess
-import sys
-import threading
-import time
-from contextlib import suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
 
 from replicate_magic.errors import JqError
-from replicate_magic.plain import one_line
+from replicate_magic.runs import jq_process
+from replicate_magic.runs.jq_requests import Program, prepared, replies, reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_WORKER = Path(__file__).with_name("jq_worker.py")
-_LENGTH = struct.Struct(">Q")
-_CHUNK_BYTES = 1 << 18
-_SLICE_S = 0.1  # how long an interrupt can go unseen where it came just before the wait
-_ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = frozenset({"ENV", "__loc__", "__prog_args"})
+    from replicate_magic.runs.jq_process import Reply
+
+_KEPT = frozenset("123")  # `jq_worker` says what the kinds mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """Which documents a filter keeps."""
+
+    flags: list[bool]
+    """One for each document, in order."""
+    skipped: int
+    """How many documents the program failed on: they are not kept."""
+    first_error: str
+    """How it failed on the first of them, and on which; empty where there is none."""
+    suggests_map: bool
+    """Every document was kept, and none for `true` or for itself: a map was meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """What a program makes of each document."""
+
+    outputs: list[list[Any]]
+    """All outputs of each document, in order; none where the program failed on it."""
+    skipped: int
+    """How many documents the program failed on."""
+    first_error: str
+    """How it failed on the first of them, and on which; empty where there is none."""
+
+
+def matches(
+    program: str,
+    documents: Iterable[str],
+    *,
+    args: Mapping[str, Any] | None = None,
+    names: Callable[[int], str] = "row {}".format,
+    skip_errors: bool = False,
+    deadline_s: float = 10.0,
+) -> Matches:
+    r"""Runs a jq program on each of many JSON texts, to keep some of them.
+
+    A document is kept if any output is neither `false` nor `null`, so that `.a > 1` and
+    `select(.a > 1)` do the same. In jq `null` is less than any number, and a text is more.
+
+    Args:
+        program: as for `outputs`. It stops at the first output that keeps the document.
+        documents: JSON texts; taken a few hundred at a time, none is held.
+        args: as for `outputs`.
+        names: what an error calls the document at a position, counted from 0.
+        skip_errors: whether a document that the program fails on is left out, not raised for.
+        deadline_s: seconds for one document; a job of many takes as long as it gets on.
+
+    Raises:
+        JqError: the program does not compile, fails on a document and `skip_errors` is not set,
+            stays at one document too long, takes too much memory, or jq is not installed.
+
+    Example:
+        `matches(".a > 1", ['{"a": 1}', '{"a": 2}']).flags` gives `[False, True]`.
+    """
+    asked = prepared(program, args, "flags", deadline_s=deadline_s, names=names)
+    skipped = _Skipped(asked, skip_errors=skip_errors)
+    kinds: list[str] = []
+    with closing(replies(asked, documents)) as answers:
+        for answer in answers:
+            skipped.add(answer)
+            kinds.append(answer.text)
+    joined = "".join(kinds)
+    return Matches(
+        flags=[kind in _KEPT for kind in joined],
+        skipped=skipped.count,
+        first_error=skipped.first_error,
+        suggests_map=bool(joined) and set(joined) == {"3"},
+    )
+
+
+def mapped(
+    program: str,
+    documents: Iterable[str],
+    *,
+    args: Mapping[str, Any] | None = None,
+    names: Callable[[int], str] = "row {}".format,
+    skip_errors: bool = False,
+    deadline_s: float = 10.0,
+) -> Mapped:
+    """Runs a jq program on each of many JSON texts, for all its outputs.
+
+    The arguments and the errors are those of `matches`, the values those of `outputs`.
+
+    Example:
+        `mapped(".[]", ["[1, 2]", "[]"]).outputs` gives `[[1, 2], []]`.
+    """
+    asked = prepared(program, args, "outputs", deadline_s=deadline_s, names=names)
+    skipped = _Skipped(asked, skip_errors=skip_errors)
+    results: list[list[Any]] = []
+    with closing(replies(asked, documents)) as answers:
+        for answer in answers:
+            skipped.add(answer)
+            results.extend(_values(asked, answer))
+    return Mapped(outputs=results, skipped=skipped.count, first_error=skipped.first_error)
+
+
+def together(
+    program: str,
+    documents: Iterable[str],
+    *,
+    args: Mapping[str, Any] | None = None,
+    names: Callable[[int], str] = "row {}".format,
+    deadline_s: float = 10.0,
+) -> list[Any]:
+    """Runs a jq program once, on the array of all documents, as `jq --slurp` does.
+
+    All are held in memory, here and in the helper: the limit is some hundreds of megabytes.
+
+    Args:
+        program: as for `outputs`.
+        documents: JSON texts.
+        args: as for `outputs`.
+        names: what an error calls the document at a position, where it is that which is no JSON.
+        deadline_s: seconds for the program, and one more for each megabyte of documents.
+
+    Returns:
+        All outputs, as `outputs` gives them.
+
+    Raises:
+        JqError: as for `outputs`.
+
+    Example:
+        `together("map(.a) | add", ['{"a": 1}', '{"a": 2}'])` gives `[3]`.
+    """
+    asked = prepared(program, args, "together", deadline_s=deadline_s, names=names)
+    whole = list(documents)
+    answer = reply(asked, whole)
+    if answer.header["erred"]:
+        matches("true", whole, names=names)  # tells which one, if it is a document that is wrong
+        raise JqError(f"jq: {answer.header['error']}\n    {asked.quoted}")
+    [values] = _values(asked, answer)
+    return values
 
 
 def outputs(
@@ -63,16 +181,11 @@ def outputs(
     Example:
         `outputs(".a[] + $x", '{"a": [1, 2]}', args={"x": 1})` gives `[2, 3]`.
     """
-    [answer] = _answers(program, [document], args=args or {}, deadline_s=deadline_s)
-    if "error" in answer:
-        raise JqError(f"jq: {answer['error']}\n    {one_line(program)}")
-    try:
-        values: list[Any] = json.loads(answer["outputs"])
-    except (ValueError, RecursionError) as error:
-        raise JqError(
-            f"an output of the jq program `{one_line(program)}` is nested too deeply, or a number "
-            "in it is too long, for Python to read"
-        ) from error
+    asked = prepared(program, args, "outputs", deadline_s=deadline_s, names=lambda _: "")
+    answer = reply(asked, [document])
+    if answer.header["erred"]:
+        raise JqError(f"jq: {answer.header['error']}\n    {asked.quoted}")
+    [values] = _values(asked, answer)
     return values
 
 
@@ -82,222 +195,48 @@ def check(program: str) -> None:
     Raises:
         JqError: it does not compile, or jq is not installed.
     """
-    _answers(program, [], args={}, deadline_s=10.0)
+    mapped(program, [])
 
 
 def close() -> None:
-    """Ends the helper process, if there is one. The next use starts a new one."""
-    _HELPER.close()
+    """Ends the helper processes that are not in use. The next use starts a new one."""
+    jq_process.close()
 
 
-def _answers(
-    program: str, documents: Sequence[str], *, args: Mapping[str, Any], deadline_s: float
-) -> list[dict[str, str]]:
-    """One answer per document, as `jq_worker` describes them."""
-    request = {
-        "program": _checked_program(program),
-        "args": _checked_args(args),
-        "documents": documents,
-        "deadline_s": deadline_s,
-    }
-    try:
-        reply = json.loads(_HELPER.exchange(json.dumps(request).encode(), deadline_s=deadline_s))
-    except TimeoutError as error:
-        raise JqError(
-            f"the jq program `{one_line(program)}` ran longer than {deadline_s:g} s and was stopped"
-        ) from error
-    except ChildProcessError as error:
-        raise JqError(
-            f"jq broke down ({error}) on the program `{one_line(program)}`: it may need more than "
-            "2 GiB of memory; if every program does this, try `python -c 'import jq'`"
-        ) from error
-    if "compile_error" in reply:
-        raise JqError(reply["compile_error"])
-    answers: list[dict[str, str]] = reply["answers"]
-    return answers
+class _Skipped:
+    """The documents that the program fails on: raised for, or counted."""
 
+    def __init__(self, program: Program, *, skip_errors: bool) -> None:
+        self._program = program
+        self._skip_errors = skip_errors
+        self.count = 0
+        self.first_error = ""
 
-def _checked_program(program: str) -> str:
-    if "\0" in program:
-        raise JqError(f"the jq program `{one_line(program)}` holds a NUL character")
-    try:
-        program.encode()
-    except UnicodeEncodeError as error:
-        raise JqError(f"the jq program {program!a} holds half a surrogate pair") from error
-    return program
-
-
-def _checked_args(args: Mapping[str, Any]) -> str:
-    for name in args:
-        if not _ARG_NAME.fullmatch(name) or name in _RESERVED:
-            raise JqError(f"jq args: `{name}` cannot be the name of one, or is jq's own")
-    try:
-        text = json.dumps(dict(args), ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise JqError(f"jq args: only values that JSON can hold, please: {error}") from error
-    return text
-
-
-class _Helper:
-    """At most one helper process, and the lock round an exchange with it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner_pid = 0
-
-    def exchange(self, request: bytes, *, deadline_s: float) -> bytes:
-        """The helper's answer.
-
-        Raises:
-            TimeoutError: there is no answer after `deadline_s` seconds.
-            ChildProcessError: the helper ended; the message says how.
-            JqError: the helper could not be started.
-        """
-        with self._lock:
-            until = time.monotonic() + deadline_s
-            try:
-                process = self._running()
-                _send(process, request, until)
-                return _receive(process, until)
-            except BaseException:  # an interrupt too: the answer to this request must never be read
-                self._end()
-                raise
-
-    def close(self) -> None:
-        with self._lock:
-            self._end()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process and self._owner_pid == os.getpid() and self._process.poll() is None:
-            return self._process
-        self._end()
-        self._process, self._owner_pid = _started(), os.getpid()
-        return self._process
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
+    def add(self, reply: Reply) -> None:
+        erred = reply.header["erred"]
+        if not erred:
             return
-        _requests(process).close()
-        _replies(process).close()
-        if self._owner_pid == os.getpid():  # after a fork the helper is still the parent's
-            process.kill()
-            process.wait()
+        position = reply.request.first + reply.header["position"]
+        message = f"{reply.header['error']} ({self._program.name(position)})"
+        if not self._skip_errors:
+            raise JqError(f"jq: {message}{self._others(reply)}\n    {self._program.quoted}")
+        self.count += erred
+        self.first_error = self.first_error or message
+
+    @staticmethod
+    def _others(reply: Reply) -> str:
+        others = reply.header["erred"] - 1
+        seen = reply.request.first + len(reply.request.header["sizes"])
+        return f"; {others:,} more of the first {seen:,} fail" if others else ""
 
 
-def _started() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", str(_WORKER), _jq_folder()]
-    pipes: dict[str, Any] = {
-        "stdin": subprocess.PIPE,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.DEVNULL,
-        "bufsize": 0,
-    }
-    try:
-        process = subprocess.Popen(command, **pipes, **_apart())
-    except OSError as error:
-        raise JqError(f"the process that runs jq could not be started: {error}") from error
-    if sys.platform != "win32":
-        os.set_blocking(_requests(process).fileno(), False)
-    return process
-
-
-def _apart() -> dict[str, Any]:
-    """What keeps the helper from the environment, and from interrupts meant for the kernel."""
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
-        return {"env": kept, "creationflags": flags}
-    return {"env": {"HOME": "/nonexistent"}, "start_new_session": True}  # jq includes `~/.jq`
-
-
-def _jq_folder() -> str:
-    """Where the jq library lies: the isolated helper does not look into site-packages by itself."""
-    spec = importlib.util.find_spec("jq")
-    if spec is None or spec.origin is None:
-        raise JqError("jq programs need the jq library: run `pip install jq`")
-    return str(Path(spec.origin).parent)
-
-
-def _requests(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    return cast("IO[bytes]", process.stdin)
-
-
-def _replies(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    return cast("IO[bytes]", process.stdout)
-
-
-def _send(process: subprocess.Popen[bytes], request: bytes, until: float) -> None:
-    pipe = _requests(process).fileno()
-    rest = memoryview(_LENGTH.pack(len(request)) + request)
-    while rest:
-        _wait(pipe, selectors.EVENT_WRITE, until)
+def _values(program: Program, reply: Reply) -> Iterator[list[Any]]:
+    """The outputs of each document; none where the program failed."""
+    for start, end in pairwise(accumulate(reply.header["sizes"], initial=0)):
         try:
-            rest = rest[os.write(pipe, rest[:_CHUNK_BYTES]) :]
-        except OSError as error:  # Windows has another one than BrokenPipeError
-            raise ChildProcessError(_ending(process)) from error
-
-
-def _receive(process: subprocess.Popen[bytes], until: float) -> bytes:
-    (size,) = _LENGTH.unpack(_read(process, _LENGTH.size, until))
-    return _read(process, size, until)
-
-
-def _read(process: subprocess.Popen[bytes], size: int, until: float) -> bytes:
-    pipe = _replies(process).fileno()
-    data = bytearray()
-    while len(data) < size:
-        _wait(pipe, selectors.EVENT_READ, until)
-        chunk = os.read(pipe, min(size - len(data), _CHUNK_BYTES))
-        if not chunk:
-            raise ChildProcessError(_ending(process))
-        data += chunk
-    return bytes(data)
-
-
-def _wait(pipe: int, event: int, until: float) -> None:
-    """Returns when the pipe is ready or closed; TimeoutError after `until`, a monotonic time."""
-    while not _ready(pipe, event):
-        if time.monotonic() >= until:
-            raise TimeoutError
-
-
-if sys.platform == "win32":
-
-    def _ready(pipe: int, event: int) -> bool:
-        # Pipes cannot be selected on Windows. Looking into one needs no second thread; the helper
-        # reads a request whole before it works, so that a write ends by itself.
-        import _winapi
-        import msvcrt
-
-        if event == selectors.EVENT_WRITE:
-            return True
-        try:
-            available = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(pipe), 0)[0]
-        except BrokenPipeError:
-            return True
-        if not available:
-            time.sleep(0.005)
-        return bool(available)
-
-else:
-
-    def _ready(pipe: int, event: int) -> bool:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, event)
-            return bool(selector.select(_SLICE_S))
-
-
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(1)
-    code = process.returncode
-    if code is not None and code < 0:
-        return signal.Signals(-code).name
-    return f"exit code {code}"
-
-
-_HELPER = _Helper()
-atexit.register(close)
+            yield json.loads(reply.text[start:end]) if end > start else []
+        except (ValueError, RecursionError) as error:
+            raise JqError(
+                f"an output of the jq program `{program.quoted}` is nested too deeply, or a number "
+                "in it is too long, for Python to read"
+            ) from error

@@ -1,11 +1,22 @@
 """Owns running jq programs, inside the helper process; must not import the rest of this package.
 
-`jq.py` starts this file as a script, isolated, with the folder of the jq library as its argument.
-A message is its length in eight bytes, most significant first, then that much JSON.
+`jq_process.py` starts this file as a script, isolated, with the folder of the jq library as its
+argument. A message is two lengths in eight bytes each, most significant first, then that much JSON,
+its header, and that much text. A message of two zeros says only that a long answer gets on.
 
-A request holds `program`, `args` (a JSON object as text, each key bound as `$key`), `documents` (a
-list of JSON texts) and `deadline_s`. The answer holds either `compile_error`, or `answers`: one per
-document, in order, each with `outputs` (all outputs as the text of one JSON array) or `error`.
+A request's header holds `program`, `args` (a JSON object as text, each key bound as `$key`),
+`mode`, `sizes` and `deadline_s`. Its text is the documents, one behind the other; `sizes` are their
+lengths in characters, so that nothing is escaped. The modes, and the text of their answers:
+
+- `outputs`: all outputs of each document as one JSON array. Here the header holds `sizes` too, and
+  0 where the program failed.
+- `flags`: a character for each document: `0` where no output is true in jq's sense, `1` where the
+  first one that is true is `true` itself, `2` where it is the document, `3` where it is anything
+  else, `E` where the program failed.
+- `together`: as `outputs`, of the array of all documents.
+
+The header of an answer holds `compile_error`; or `erred`, how many documents the program failed on,
+with the position of the first among them as `position` and what it failed with as `error`.
 """
 
 from __future__ import annotations
@@ -15,28 +26,43 @@ import json
 import re
 import struct
 import sys
+import time
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _MEMORY_BYTES = 2 << 30
 _LONGEST_OUTPUTS = 64_000_000  # characters; Python values take up to twenty times as much memory
 _LONGEST_ERROR = 4000
-_LENGTH = struct.Struct(">Q")
+_TOO_LONG = f"the outputs are longer than {_LONGEST_OUTPUTS:,} characters of JSON"
+_NOT_ONE = "the document is not one JSON text"
+_SIZES = struct.Struct(">QQ")
+_SIGN_OF_LIFE_S = 0.5
 
 # jq's limit of memory is `abort()`, and calling an iterator again after an error is one too: so
 # each document gets one fresh iterator, and errors are caught inside jq. Going through `tojson`
 # keeps large integers exact, and deeply nested outputs from overflowing the stack. A program starts
 # on the first line for `$__loc__`; after two newlines no comment of its reaches what follows.
-_WRAPPED = (
+_PRELUDE = (
     "".join(
         f"def {name}: error({json.dumps(f'`{name}` is not available in jq programs here')}); "
         for name in ("env", "input", "inputs", "halt", "halt_error", "modulemeta")
     )
     + "def halt_error($code): halt_error; {} as $ENV | "
-    + 'try ([(%s\n\n)] | tojson) catch ("E" + tojson)'
 )
+# The program is the argument of a function, where it cannot see `$document`.
+_KIND = (
+    "def kind(outputs): . as $document | [first(outputs | select(.))"
+    ' | if . == true then "1" elif . == $document then "2" else "3" end] | .[0] // "0"; '
+)
+_OUTPUTS = _PRELUDE + 'try ([(%s\n\n)] | tojson) catch ("E" + tojson)'
+_WRAPPED = {
+    "outputs": _OUTPUTS,
+    "flags": _KIND + _PRELUDE + 'try kind((%s\n\n)) catch ("E" + tojson)',
+    "together": '(length | tojson) + " " + (' + _OUTPUTS + ")",
+}
 
 _IN_CODE = re.compile(r"#(?:[^\\\n]|\\[\s\S])*+|[.$]?\w+|\S")
 _IN_STRING = re.compile(r'\\[\s\S]|"')
@@ -53,22 +79,95 @@ def main(jq_folder: str) -> None:
     sys.path.append(jq_folder)
     _limit_resources()
     while request := _receive():
-        _end_without_parent_after(request["deadline_s"] + 1)
-        _send(answer(request))
+        header, text = request
+        reply = answer(header, text, _alive(header["deadline_s"]))
         _end_without_parent_after(0)
+        _send(*reply)
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request; both are described at the top of this module."""
+def answer(
+    header: dict[str, Any], text: str, alive: Callable[[], None]
+) -> tuple[dict[str, Any], str]:
+    """The answer to one request; both are described at the top of this module.
+
+    `alive` is called between documents.
+    """
     try:
-        program = _compiled(request["program"], request["args"])
+        program = _compiled(header["program"], header["args"], header["mode"])
     except (ValueError, ImportError) as error:
-        return {"compile_error": str(error)[:_LONGEST_ERROR]}
-    return {"answers": [_run(program, document) for document in request["documents"]]}
+        return {"compile_error": str(error)[:_LONGEST_ERROR]}, ""
+    match header["mode"]:
+        case "flags":
+            return _flags(_each(program, text, header["sizes"], alive))
+        case "together":
+            return _together(program, text, header["sizes"])
+        case _:
+            return _outputs(_each(program, text, header["sizes"], alive))
+
+
+def _documents(text: str, sizes: list[int]) -> Iterator[str]:
+    return (text[start:end] for start, end in pairwise(accumulate(sizes, initial=0)))
+
+
+def _each(program: Any, text: str, sizes: list[int], alive: Callable[[], None]) -> Iterator[str]:
+    """What `_run` gives for each document: one stream of all is no faster, and loses count."""
+    for document in _documents(text, sizes):
+        yield _run(program, document)
+        alive()
+
+
+def _flags(results: Iterable[str]) -> tuple[dict[str, Any], str]:
+    failures = _Failures()
+    flags = [
+        failures.add(position, result[1:], mark="E") if result.startswith("E") else result
+        for position, result in enumerate(results)
+    ]
+    return failures.header(), "".join(flags)
+
+
+def _outputs(results: Iterable[str]) -> tuple[dict[str, Any], str]:
+    failures, texts, room = _Failures(), list[str](), _LONGEST_OUTPUTS
+    for position, result in enumerate(results):
+        room -= len(result)
+        if result.startswith("E"):
+            texts.append(failures.add(position, result[1:], mark=""))
+        elif room < 0:
+            texts.append(failures.add(position, _TOO_LONG, mark=""))
+        else:
+            texts.append(result)
+    return {"sizes": [len(text) for text in texts], **failures.header()}, "".join(texts)
+
+
+def _together(program: Any, text: str, sizes: list[int]) -> tuple[dict[str, Any], str]:
+    array = "[" + ",\n".join(_documents(text, sizes)) + "]"
+    result = _run(program, array, count=len(sizes))
+    if len(result) > _LONGEST_OUTPUTS:
+        result = "E" + _TOO_LONG
+    failures = _Failures()
+    if result.startswith("E"):
+        result = failures.add(0, result[1:], mark="")
+    return {"sizes": [len(result)], **failures.header()}, result
+
+
+class _Failures:
+    """On how many documents a program failed, and how on the first."""
+
+    def __init__(self) -> None:
+        self._erred = 0
+        self._first: dict[str, Any] = {}
+
+    def add(self, position: int, error: str, *, mark: str) -> str:
+        self._erred += 1
+        if not self._first:
+            self._first = {"position": position, "error": error[:_LONGEST_ERROR]}
+        return mark
+
+    def header(self) -> dict[str, Any]:
+        return {"erred": self._erred, **self._first}
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(program: str, args: str) -> Any:
+def _compiled(program: str, args: str, mode: str) -> Any:
     """The wrapped program, ready to run; ValueError with a caret under a mistake."""
     import jq
 
@@ -79,24 +178,29 @@ def _compiled(program: str, args: str) -> Any:
     except ValueError as error:
         raise ValueError(_tidied(str(error))) from error
     try:
-        return jq.compile(_WRAPPED % program, args=values)
+        return jq.compile(_WRAPPED[mode] % program, args=values)
     except ValueError as error:
         raise ValueError("jq: there is no expression; `.` is the whole document") from error
 
 
-def _run(program: Any, document: str) -> dict[str, str]:
+def _run(program: Any, document: str, *, count: int | None = None) -> str:
+    """What the wrapped program gives, or E and the error in words.
+
+    With `count` the document is an array of as many, whose length comes before the result: it is
+    another one where a piece was not one JSON text.
+    """
     try:
         results = _results(program, document)
     except ValueError as error:
-        return {"error": str(error)[:_LONGEST_ERROR]}
+        return f"E{error}"
     if len(results) != 1:
-        return {"error": "the document is not one JSON text"}
+        return "E" + _NOT_ONE
     result = results[0]
-    if result.startswith("E"):
-        return {"error": _error_text(result[1:])[:_LONGEST_ERROR]}
-    if len(result) > _LONGEST_OUTPUTS:
-        return {"error": f"the outputs are longer than {_LONGEST_OUTPUTS:,} characters of JSON"}
-    return {"outputs": result}
+    if count is not None:
+        length, _, result = result.partition(" ")
+        if length != str(count):
+            return "E" + _NOT_ONE
+    return f"E{_error_text(result[1:])}" if result.startswith("E") else result
 
 
 def _results(program: Any, document: str) -> list[str]:
@@ -190,17 +294,37 @@ def _end_without_parent_after(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _receive() -> dict[str, Any] | None:
-    head = sys.stdin.buffer.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+def _alive(deadline_s: float) -> Callable[[], None]:
+    """What tells the parent, now and then, that the helper gets on; the time limit starts anew."""
+    told = time.monotonic()
+    _end_without_parent_after(deadline_s + 1)
+
+    def alive() -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > _SIGN_OF_LIFE_S:
+            told = now
+            _end_without_parent_after(deadline_s + 1)
+            sys.stdout.buffer.write(_SIZES.pack(0, 0))
+            sys.stdout.buffer.flush()
+
+    return alive
+
+
+def _receive() -> tuple[dict[str, Any], str] | None:
+    read = sys.stdin.buffer.read
+    head = read(_SIZES.size)
+    if len(head) < _SIZES.size:
         return None
-    request: dict[str, Any] = json.loads(sys.stdin.buffer.read(*_LENGTH.unpack(head)))
-    return request
+    header_size, text_size = _SIZES.unpack(head)
+    header = json.loads(read(header_size))
+    return header, read(text_size).decode(errors="surrogatepass")
 
 
-def _send(message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode()
-    sys.stdout.buffer.write(_LENGTH.pack(len(body)) + body)
+def _send(header: dict[str, Any], text: str) -> None:
+    head, body = json.dumps(header).encode(), text.encode()
+    sys.stdout.buffer.write(_SIZES.pack(len(head), len(body)) + head)
+    sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicate_magic.errors import JqError
-from replicate_magic.runs import jq
+from replicate_magic.runs import jq, jq_process
 
 ROOT = Path(jq.__file__).parents[2]
 LOOP = "last(repeat(1))"
@@ -94,7 +94,7 @@ def is_busy(pid):
 
 
 def helper_pid():
-    return jq._HELPER._process.pid
+    return jq_process._IDLE[-1].pid
 
 
 # What comes back
@@ -412,9 +412,9 @@ def test_threads_get_their_own_answers():
 @posix_only
 def test_an_interrupt_ends_the_loop_and_the_next_program_runs(script):
     process = script(f"""
-        from replicate_magic.runs import jq
+        from replicate_magic.runs import jq, jq_process
         jq.outputs(".", "1")
-        print(jq._HELPER._process.pid, flush=True)
+        print(jq_process._IDLE[-1].pid, flush=True)
         try:
             jq.outputs({LOOP!r}, "null", deadline_s=60)
         except KeyboardInterrupt:
@@ -431,9 +431,9 @@ def test_an_interrupt_ends_the_loop_and_the_next_program_runs(script):
 def test_the_helper_ends_with_a_killed_parent(script):
     process = script("""
         import signal
-        from replicate_magic.runs import jq
+        from replicate_magic.runs import jq, jq_process
         jq.outputs(".", "1")
-        print(jq._HELPER._process.pid, flush=True)
+        print(jq_process._IDLE[-1].pid, flush=True)
         signal.pause()
     """)
     pid = int(process.stdout.readline())
@@ -444,9 +444,9 @@ def test_the_helper_ends_with_a_killed_parent(script):
 @posix_only
 def test_a_looping_helper_ends_soon_after_a_killed_parent(script):
     process = script(f"""
-        from replicate_magic.runs import jq
+        from replicate_magic.runs import jq, jq_process
         jq.outputs(".", "1")
-        print(jq._HELPER._process.pid, flush=True)
+        print(jq_process._IDLE[-1].pid, flush=True)
         jq.outputs({LOOP!r}, "null", deadline_s=0.8)
     """)
     pid = int(process.stdout.readline())
@@ -459,13 +459,13 @@ def test_a_looping_helper_ends_soon_after_a_killed_parent(script):
 def test_after_a_fork_each_process_has_its_own_helper(script):
     process = script("""
         import os
-        from replicate_magic.runs import jq
+        from replicate_magic.runs import jq, jq_process
         jq.outputs(".", "1")
-        first = jq._HELPER._process.pid
+        first = jq_process._IDLE[-1].pid
         child = os.fork()
         for n in range(100):
             assert jq.outputs(". + 1", str(n)) == [n + 1]
-        assert (jq._HELPER._process.pid == first) == (child != 0)
+        assert (jq_process._IDLE[-1].pid == first) == (child != 0)
         if child == 0:
             jq.close()
             os._exit(0)
@@ -486,7 +486,7 @@ def test_close_leaves_no_process_and_may_be_called_again():
 
 def test_importing_the_module_starts_nothing_and_loads_no_jq(script):
     process = script("""
-        from replicate_magic.runs import jq
-        print("jq" in sys.modules, jq._HELPER._process, flush=True)
+        from replicate_magic.runs import jq, jq_process
+        print("jq" in sys.modules, list(jq_process._IDLE), flush=True)
     """)
-    assert process.stdout.readline() == "False None\n"
+    assert process.stdout.readline() == "False []\n"
