@@ -220,7 +220,7 @@ class Call(Generic[S, T]):
                 self._left.set()
 
         failed = await self._hand(update)
-        await _on_a_thread(see_the_end)
+        await on_a_thread(see_the_end)
         if failed:
             raise failed
 
@@ -269,7 +269,7 @@ class Call(Generic[S, T]):
         self._news.set()
 
 
-async def _on_a_thread(work: Callable[[], object]) -> None:
+async def on_a_thread(work: Callable[[], object]) -> None:
     """So that the loop goes on; at the end of the interpreter no thread starts any more."""
     try:
         working = asyncio.get_running_loop().run_in_executor(None, work)

@@ -6,6 +6,7 @@ ReplicateMagicError
 │   ├── TemplateError      a {{expression}} could not be evaluated
 │   └── InputError         an input the model's schema refuses
 ├── JqError                a jq program that does not compile, fails, or takes too long
+├── HistoryError           the history cannot be read or written; a run goes on
 ├── EngineUnavailable      the embedded engine cannot run here
 ├── ConnectionFailed       no connection could be made; nothing was sent
 ├── UnexpectedAnswer       whoever answered is not Replicate's API
@@ -44,6 +45,7 @@ __all__ = [
     "ConnectionLost",
     "CreateUnclear",
     "EngineUnavailable",
+    "HistoryError",
     "InputError",
     "InsufficientCredit",
     "InvalidInput",
@@ -86,6 +88,10 @@ class InputError(CellError):
 
 class JqError(ReplicateMagicError):
     """A jq program does not compile, fails on its input, or took too long."""
+
+
+class HistoryError(ReplicateMagicError):
+    """The history cannot be read or written: the file, and why. It ends no prediction."""
 
 
 class EngineUnavailable(ReplicateMagicError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
 from replicate_magic.job import check
+from replicate_magic.recording import notebook_name
 from replicate_magic.session import DEFAULT_TIMEOUT_S, Conditions, the_session
 from replicate_magic.views import Look, NoView, choose
 from replicate_magic.views import close as close_view
@@ -28,6 +30,8 @@ def run(
     timeout: float | str | None = None,
     wait: int | None = None,
     stream: bool = True,
+    tag: str | None = None,
+    log: bool = True,
     show: bool = False,
     **inputs: Any,
 ) -> Prediction:
@@ -44,6 +48,8 @@ def run(
         timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
         wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
         stream: whether to read the output as it comes.
+        tag: a word to find this run by in the history.
+        log: whether the history keeps it.
         show: whether to draw the prediction as the cell does.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
@@ -53,7 +59,9 @@ def run(
         ReplicateMagicError: it could not be run, or not be followed to its end; the message says
             why, and the prediction, where it had an id, is `error.prediction`.
     """
-    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    target, draft, conditions = _call(
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+    )
     view = choose(Look()) if show else NoView()
     job = the_session().drive(target, draft, conditions, view)
     close_view(view, job.prediction, why=job.why())
@@ -68,10 +76,14 @@ async def arun(
     timeout: float | str | None = None,  # noqa: ASYNC109  (also sent to the server)
     wait: int | None = None,
     stream: bool = True,
+    tag: str | None = None,
+    log: bool = True,
     **inputs: Any,
 ) -> Prediction:
     """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
-    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    target, draft, conditions = _call(
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+    )
     return check(await the_session().adrive(target, draft, conditions))
 
 
@@ -83,6 +95,8 @@ def start(
     timeout: float | str | None = None,
     wait: int | None = None,
     stream: bool = True,
+    tag: str | None = None,
+    log: bool = True,
     show: bool = False,
     **inputs: Any,
 ) -> Job:
@@ -99,13 +113,17 @@ def start(
         timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
         wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
         stream: whether to read the output as it comes.
+        tag: a word to find this run by in the history.
+        log: whether the history keeps it.
         show: whether to draw a card that goes on by itself, where a page is watching.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
     Raises:
         ReplicateMagicError: there is nowhere to run it; all else is raised by `job.wait()`.
     """
-    target, draft, conditions = _call(model, input, inputs, timeout, wait, stream=stream)
+    target, draft, conditions = _call(
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+    )
     view = choose(Look(), background=True) if show else NoView()
 
     def close(job: Job) -> None:
@@ -122,6 +140,8 @@ def _call(
     wait: int | None,
     *,
     stream: bool,
+    tag: str | None,
+    log: bool,
 ) -> tuple[Target, Draft, Conditions]:
     twice = sorted(set(given or ()) & set(inputs))
     if twice:
@@ -130,6 +150,8 @@ def _call(
         timeout_s=_seconds(timeout),
         wait_s=wait if wait is None else seconds_to_wait(wait),
         stream=stream,
+        log=log,
+        local={"tag": tag, "notebook": notebook_name(os.environ.get("JPY_SESSION_NAME"))},
     )
     return read_target(model), Draft(inputs={**(given or {}), **inputs}), conditions
 

@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
@@ -30,6 +30,9 @@ from replicate_magic.endpoint import Endpoints
 from replicate_magic.failure import carry, explain_interrupt
 from replicate_magic.job import Ended, Job, too_late
 from replicate_magic.prediction import Created, Fetched, Prediction, Retry
+from replicate_magic.recording import Notes, Recorder
+from replicate_magic.runs import history
+from replicate_magic.runs.history import the_history
 from replicate_magic.story import Story
 from replicate_magic.views import NoView
 from replicate_magic.views import close as close_view
@@ -59,12 +62,16 @@ class Conditions:
         timeout_s: after how many seconds from `began_s` it is canceled.
         wait_s: how long Replicate may hold the first answer back, or `None`.
         stream: whether to read the stream.
+        log: whether history keeps it.
+        local: what history is to keep beside the API's JSON: tag, notebook, cell.
         began_s: when the cell or the call began, by `time.monotonic()`.
     """
 
     timeout_s: float = DEFAULT_TIMEOUT_S
     wait_s: int | None = None
     stream: bool = True
+    log: bool = True
+    local: Mapping[str, Any] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -242,9 +249,10 @@ class Session:
         latest = Prediction(model=_model_name(order.target))
         previews = Previews(client, lambda file: story.add(order.fetched(file)))
         story = Story(latest, publish, previews if previewed else None)
+        recorder = Recorder(the_history() if order.conditions.log else None)
         try:
             async with previews:
-                in_time = await self._predict(client, order, story)
+                in_time = await self._predict(client, order, story, recorder)
                 if not story.latest.id:
                     raise too_late(story.latest)
                 if in_time:
@@ -252,15 +260,19 @@ class Session:
         finally:
             if story.latest.saving:
                 story.change(saving=False)
+            await recorder.settle(story.latest)
         return Ended(story.latest, "" if in_time else "deadline")
 
-    async def _predict(self, client: Client, order: _Order, story: Story) -> bool:
+    async def _predict(
+        self, client: Client, order: _Order, story: Story, recorder: Recorder
+    ) -> bool:
         """Look up, plan, create and follow; whether it came to its own end."""
         described = await self._look_up(client, order, story)
         request = plan(order.target, order.draft, read_schema(described.openapi), _read_bytes)
         story.change(shape=request.schema.shape)
         asked = _fingerprint(request)
-        conduct = self._conduct(described, order, asked)
+        recorder.notes = _notes(order, request)
+        conduct = self._conduct(described, order, asked, recorder)
         with ExitStack() as under_way:
             self._under_way[asked] += 1
             under_way.callback(self._no_longer_under_way, asked)
@@ -270,7 +282,9 @@ class Session:
                     self._ids.add(event.raw["id"])
                     under_way.close()
                 story.add(event)
+                recorder.saw(event, story.latest)
 
+            recorder.prepare()
             try:
                 create = _create(request, described, order.conditions)
                 return await predict(client, create, conduct, emit)
@@ -297,7 +311,9 @@ class Session:
         if not self._under_way[asked]:
             del self._under_way[asked]
 
-    def _conduct(self, described: Described, order: _Order, asked: str) -> Conduct:
+    def _conduct(
+        self, described: Described, order: _Order, asked: str, recorder: Recorder
+    ) -> Conduct:
         endpoint, conditions = order.endpoint, order.conditions
         return Conduct(
             began_s=conditions.began_s,
@@ -305,9 +321,10 @@ class Session:
             stream=conditions.stream,
             fallback_version=described.latest,
             official=described.official,
-            is_known=self._ids.__contains__,
+            is_known=lambda name: name in self._ids or the_history().knows(name),
             is_alone=lambda: self._under_way.get(asked, 0) <= 1,
             is_gone=lambda: self.endpoints.is_gone(endpoint),
+            kept=recorder.kept,
         )
 
     async def _client(self, endpoint: Endpoint) -> Client:
@@ -334,6 +351,15 @@ class Session:
         described = await describe(client, order.target, tell)
         self._described[order.key] = (time.monotonic(), described)
         return described
+
+
+def _notes(order: _Order, request: Request) -> Notes:
+    template = {"template": order.draft.template} if order.draft.template else {}
+    return Notes(
+        origin=order.endpoint.base,
+        prompt=request.prompt,
+        local={**order.conditions.local, **template},
+    )
 
 
 def _fingerprint(request: Request) -> str:
@@ -378,6 +404,7 @@ def the_session() -> Session:
 
 
 def close() -> None:
-    """End what this package has running: predictions, connections, the loop, the engine."""
+    """End what this package has running: predictions, connections, the loop, engine, history."""
     bridge.close()
     the_session().close()
+    history.close()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import httpx
+import platformdirs
 import pytest
 
 from replicate_magic.local import serve
@@ -14,6 +19,30 @@ MODEL = "local/smollm2-135m-instruct"
 
 for _name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL"):
     os.environ.pop(_name, None)  # a test must never run on somebody's account
+
+
+def _home_of_our_own():
+    """A home without the developer's history, with their model weights: those are a download."""
+    kept = os.environ.get("REPLICATE_MAGIC_HOME") or platformdirs.user_data_path(
+        "replicate_magic", appauthor=False
+    )
+    models = Path(kept) / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="replicate-magic-tests-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    home.joinpath("models").symlink_to(models, target_is_directory=True)
+    return home
+
+
+os.environ["REPLICATE_MAGIC_HOME"] = str(_home_of_our_own())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of this test's own, without any history."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("REPLICATE_MAGIC_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from replicate_magic.api import answers, protocol
 from replicate_magic.prediction import Created, Event, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from replicate_magic.api.answers import Answer
     from replicate_magic.api.client import Client
@@ -40,6 +40,7 @@ class Conduct:
         is_known: whether an id belongs to another prediction of ours.
         is_alone: whether no other create of ours with the same input is under way.
         is_gone: whether nobody will ever answer again: the engine's process has ended.
+        kept: awaited once there is an id, before anything more is asked.
     """
 
     began_s: float
@@ -50,6 +51,7 @@ class Conduct:
     is_known: Callable[[str], bool] = lambda _: False
     is_alone: Callable[[], bool] = lambda: True
     is_gone: Callable[[], bool] = lambda: False
+    kept: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
 
 class Creation:

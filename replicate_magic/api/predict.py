@@ -62,6 +62,7 @@ async def predict(
     try:
         async with asyncio.timeout_at(conduct.deadline_s):
             await run.create()
+            await conduct.kept()
             await run.follow()
     except TimeoutError:
         await run.stop()

@@ -84,11 +84,11 @@ OPTIONS = (
     ),
     Option(name="input-from", kind="variable", value="VAR", help="more inputs from a dict"),
     Option(name="file", kind="text", value="PATH", help="read the prompt from a text file"),
+    Option(name="tag", kind="text", value="TEXT", help="a word to find this run by"),
+    Option(name="no-log", kind="flag", help="keep this run out of the history"),
     Option(name="help", short="h", kind="flag", help="show this help"),
     Option(name="save", kind="later", value="DIR", help="save output files in DIR"),
     Option(name="no-save", kind="later", help="save no output files"),
-    Option(name="no-log", kind="later", help="keep this run out of the history"),
-    Option(name="tag", kind="later", value="TEXT", help="a word to find this run by"),
     Option(name="cached", kind="later", help="answer from history where inputs are the same"),
     Option(name="grid", kind="later", help="run every combination of values"),
     Option(name="rows", kind="later", value="DF", help="run once for each row of a DataFrame"),
@@ -119,6 +119,8 @@ class Options:
     prompt_key: str | None = None
     input_from: str | None = None
     file: str | None = None
+    tag: str | None = None
+    no_log: bool = False
     help: bool = False
 
 

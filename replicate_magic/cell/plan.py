@@ -87,11 +87,13 @@ class Request:
     Attributes:
         target: what is to run.
         input: the `input` of the API's JSON.
+        prompt: the text among it that the body goes to, or an empty string.
         schema: what was known of the model.
     """
 
     target: Target
     input: dict[str, Any]
+    prompt: str = ""
     schema: schemas.Schema = field(default_factory=schemas.Schema)
 
 
@@ -103,11 +105,13 @@ class Draft:
         inputs: as written (`Given`, expanded) or as objects.
         prompt: the body; `None` where it is blank.
         prompt_key: the input it was asked to go to.
+        template: the body as it was written, where its expressions made another text of it.
     """
 
     inputs: Mapping[str, Any]
     prompt: str | None = None
     prompt_key: str | None = None
+    template: str | None = None
 
 
 def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
@@ -124,10 +128,16 @@ def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
     inputs = dict(_mapping_from(options.input_from, evaluate))
     for key, given in {**header, **line.inputs}.items():
         inputs[key] = given if options.raw else _expanded(given, evaluate)
+    written = text
     if text is not None and not options.raw:
         text = expand(text, evaluate)
     prompt = text.removesuffix("\n") if text and text.strip() else None
-    return Draft(inputs=inputs, prompt=prompt, prompt_key=options.prompt_key)
+    return Draft(
+        inputs=inputs,
+        prompt=prompt,
+        prompt_key=options.prompt_key,
+        template=written.removesuffix("\n") if written and written != text else None,
+    )
 
 
 def _mapping_from(name: str | None, evaluate: Evaluate) -> Mapping[str, Any]:
@@ -170,7 +180,10 @@ def plan(
         name: _sendable(name, value, fields.get(name), read_bytes) for name, value in inputs.items()
     }
     schemas.check(typed, schema, str(target))
-    return Request(target=target, input=typed, schema=schema)
+    prompt = typed.get(draft.prompt_key or schema.prompt_key() or "")
+    return Request(
+        target=target, input=typed, prompt=prompt if isinstance(prompt, str) else "", schema=schema
+    )
 
 
 def _with_prompt(target: Target, draft: Draft, schema: schemas.Schema) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Loading this imports neither the HTTP client nor any other heavy library.
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -266,8 +267,23 @@ class _Run:
             timeout_s=options.timeout or self._configured_timeout_s(),
             wait_s=options.wait,
             stream=not options.no_stream,
+            log=not options.no_log,
+            local=self._local(),
             began_s=self._began_s,
         )
+
+    def _local(self) -> dict[str, Any]:
+        """What history keeps of where this run stands."""
+        from replicate_magic.recording import notebook_name
+
+        shell = self._magics.shell
+        in_vs_code = shell.user_ns.get("__vsc_ipynb_file__")
+        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+        return {
+            "tag": self._options.tag,
+            "notebook": notebook_name(in_vs_code or os.environ.get("JPY_SESSION_NAME")),
+            "cell": (parent.get("metadata") or {}).get("cellId"),
+        }
 
     def _configured_timeout_s(self) -> float:
         try:

@@ -16,6 +16,7 @@ import weakref
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from replicate_magic.errors import HistoryError
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
@@ -31,18 +32,14 @@ _FORK_S = 5.0
 _LENT_AT_ONCE = 4
 
 
-class StoreError(Exception):
-    """History could not be read or written. The message is one line: the path, and why."""
-
-
 @contextmanager
 def telling(path: Path | None) -> Iterator[None]:
-    """Turns what SQLite and the file system raise into a `StoreError`."""
+    """Turns what SQLite and the file system raise into a `HistoryError`."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         where = path or "memory"
-        raise StoreError(one_line(f"the history in {where}: {error}", limit=500)) from error
+        raise HistoryError(one_line(f"the history in {where}: {error}", limit=500)) from error
 
 
 class Connections:
@@ -71,7 +68,7 @@ class Connections:
         """Lends a connection; with `write`, within a transaction that ends with the block.
 
         Raises:
-            StoreError: instead of whatever SQLite raises, here or in the block.
+            HistoryError: instead of whatever SQLite raises, here or in the block.
         """
         with telling(self.path):
             connection = self._taken()
@@ -120,11 +117,11 @@ class Connections:
 
     def _taken(self) -> sqlite3.Connection:
         if self._closed:
-            raise StoreError(f"the history in {self.path or 'memory'} was closed")
+            raise HistoryError(f"the history in {self.path or 'memory'} was closed")
         try:
             slot = self._slots.get(timeout=self._busy_s)
         except queue.Empty as error:
-            raise StoreError(f"the history in {self.path or 'memory'} is in use") from error
+            raise HistoryError(f"the history in {self.path or 'memory'} is in use") from error
         if slot is not None:
             return slot
         try:

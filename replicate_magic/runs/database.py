@@ -9,10 +9,10 @@ from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
+from replicate_magic.errors import HistoryError
 from replicate_magic.runs.connections import (
     BUSY_S,
     Connections,
-    StoreError,
     telling,
     transaction,
     when_free,
@@ -34,7 +34,7 @@ def open_file(path: Path, *, busy_s: float) -> tuple[Connections, Path | None]:
         The connections, and where a corrupt file was set aside, if one was.
 
     Raises:
-        StoreError: the file cannot be written, or a newer version of this package made it.
+        HistoryError: the file cannot be written, or a newer version of this package made it.
     """
     with telling(path):
         _make_private(path)
@@ -126,7 +126,7 @@ def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
 def _version(connection: sqlite3.Connection, path: Path | None) -> int:
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if version > len(STEPS):
-        raise StoreError(
+        raise HistoryError(
             f"the history in {path} was written by a newer replicate_magic (schema {version}, this "
             f"one knows {len(STEPS)}): update it with pip install -U replicate-magic"
         )

@@ -13,6 +13,11 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+RUN_COLUMNS = (
+    "id", "model", "version", "status", "prompt", "output", "error", "created_at", "started_at",
+    "completed_at", "tag",
+)  # fmt: skip
+"""The columns of every frame of runs; then come `metrics.NAME…` and `local.NAME…`."""
 TEXT = "str" if int(pd.__version__.split(".")[0]) >= 3 else "string"
 """The type of text columns: pandas 3 has `str`; before it there is `string`."""
 _CATEGORIES = ("model", "version", "status")
@@ -25,7 +30,37 @@ _COMMON = {
 _LARGEST = 2**63
 
 
-def runs_frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+class RunsFrame(pd.DataFrame):
+    """A DataFrame that a notebook shows as a short table; all else is pandas' own.
+
+    What is selected from it is one too. Pickled it is a plain `DataFrame`, which others can load.
+    """
+
+    @property
+    def _constructor(self) -> type[RunsFrame]:
+        return RunsFrame
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return pd.DataFrame(self).__reduce_ex__(protocol)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str] | None:
+        # A value shows itself; None leaves it to pandas.
+        from replicate_magic.views.table import table_bundle
+
+        return table_bundle(self)
+
+
+def made(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
+    """A frame of plain columns, their types as pandas finds them."""
+    return RunsFrame(dict(columns))
+
+
+def is_runs(frame: pd.DataFrame) -> bool:
+    """Whether a frame has the columns that tell a prediction: then its rows stand for runs."""
+    return {"id", "model", "version", "status", "created_at"} <= set(frame.columns)
+
+
+def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
     """One row a prediction, in the order of the columns' values.
 
     Args:
@@ -40,14 +75,14 @@ def runs_frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
         (seconds, tokens); text is `str`. Both schemes of token counts are also under
         `metrics.input_token_count` and `metrics.output_token_count`.
     """
-    made: dict[str, Any] = {"id": _text(columns["id"])}
-    made |= {name: pd.Categorical(columns[name]) for name in _CATEGORIES}
-    made |= {name: _text(columns[name]) for name in ("prompt", "output", "error")}
-    made |= {f"{name}_at": _times(columns[f"{name}_us"]) for name in _TIMES}
-    made["tag"] = _text(columns["tag"])
-    made |= _measures("metrics", columns["metrics"], common=_COMMON)
-    made |= _measures("local", columns["local"], common={})
-    return pd.DataFrame(made)
+    series: dict[str, Any] = {"id": _text(columns["id"])}
+    series |= {name: pd.Categorical(columns[name]) for name in _CATEGORIES}
+    series |= {name: _text(columns[name]) for name in ("prompt", "output", "error")}
+    series |= {f"{name}_at": _times(columns[f"{name}_us"]) for name in _TIMES}
+    series["tag"] = _text(columns["tag"])
+    series |= _measures("metrics", columns["metrics"], common=_COMMON)
+    series |= _measures("local", columns["local"], common={})
+    return RunsFrame(series)
 
 
 def _text(values: Sequence[str | None]) -> pd.Series[Any]:

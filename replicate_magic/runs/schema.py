@@ -21,10 +21,9 @@ STEPS = (
     Step(
         name="narrow columns, texts and documents apart, so that a table reads no documents",
         statements=(
-            # AUTOINCREMENT gives no key twice: a frame keeps the keys of rows since deleted.
             """
             CREATE TABLE prediction (
-                key INTEGER PRIMARY KEY AUTOINCREMENT,
+                key INTEGER PRIMARY KEY,
                 id TEXT NOT NULL,
                 origin TEXT NOT NULL,
                 model TEXT NOT NULL,

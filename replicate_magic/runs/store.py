@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from replicate_magic.errors import HistoryError
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import FINAL
-from replicate_magic.runs.connections import Connections, StoreError
 from replicate_magic.runs.database import open_file, open_memory
 from replicate_magic.runs.query import Query, selection
 from replicate_magic.runs.record import (
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["COLUMNS", "Query", "Record", "Store", "StoreError"]
+    from replicate_magic.runs.connections import Connections
+
+__all__ = ["COLUMNS", "Query", "Record", "Store"]
 
 COLUMNS = (
-    "key", "id", "origin", "model", "version", "status", "prompt", "output", "error",
+    "id", "origin", "model", "version", "status", "prompt", "output", "error",
     "created_us", "started_us", "completed_us", "tag", "metrics", "local",
 )  # fmt: skip
 """What `Store.columns` gives. `metrics` and `local` are JSON objects of flat names."""
@@ -52,7 +54,7 @@ _NEWEST_FIRST = " ORDER BY created_us DESC, key DESC"
 class Store:
     """History in one file, for several threads and processes at once.
 
-    All methods raise `StoreError`, and nothing of SQLite's, where the file cannot be read or
+    All methods raise `HistoryError`, and nothing of SQLite's, where the file cannot be read or
     written. A generator holds no connection between two of its values.
 
     Attributes:
@@ -77,7 +79,7 @@ class Store:
             busy_s: seconds to wait for another process that writes.
 
         Raises:
-            StoreError: the file cannot be written, or a newer version of this package made it.
+            HistoryError: the file cannot be written, or a newer version of this package made it.
         """
         connections, set_aside = open_file(Path(path).absolute(), busy_s=busy_s)
         return cls(connections, set_aside=set_aside)
@@ -114,13 +116,13 @@ class Store:
 
         Raises:
             ValueError: the line is not one of an export.
-            StoreError: it could not be written.
+            HistoryError: it could not be written.
         """
         self._keep(_read_line(text), after_import)
 
     def _keep(self, record: Record, joined: Callable[[Record, Record], Record]) -> None:
         if not record.id:
-            raise StoreError("a prediction without an id cannot be kept")
+            raise HistoryError("a prediction without an id cannot be kept")
         with _writable(record.id), self._connections.lent(write=True) as connection:
             found = connection.execute(
                 f"{_READ} WHERE id = ? AND origin = ?",
@@ -172,27 +174,28 @@ class Store:
                     )
         return columns
 
-    def documents(self, keys: Iterable[int]) -> Iterator[str]:
-        """The JSON texts of rows, in the order of the keys: the API's, with ours as `local`.
+    def documents(self, ids: Iterable[str]) -> Iterator[str | None]:
+        """The JSON texts of predictions in the order of the ids: the API's, with ours as `local`.
 
-        Raises:
-            StoreError: also where a row has been deleted since.
+        `None` stands for an id that is not here. Where several origins have given an id, the
+        newest is meant.
         """
-        wanted = [int(key) for key in keys]
+        wanted = [plain_text(name) for name in ids]
         for start in range(0, len(wanted), _DOCUMENTS):
             some = wanted[start : start + _DOCUMENTS]
             found = self._raw_and_local(some)
-            for key in some:
-                if key not in found:
-                    raise StoreError(f"row {key} has been deleted from history")
-                raw, local = found[key]
-                yield f'{raw[:-1]},"local":{local}}}'
+            for name in some:
+                raw, local = found.get(name, ("", ""))
+                yield f'{raw[:-1]},"local":{local}}}' if raw else None
 
-    def _raw_and_local(self, keys: list[int]) -> dict[int, tuple[str, str]]:
-        marks = ",".join("?" * len(keys))
-        sql = f"SELECT key, raw, local FROM document WHERE key IN ({marks})"  # noqa: S608  (marks)
+    def _raw_and_local(self, ids: list[str]) -> dict[str, tuple[str, str]]:
+        marks = ",".join("?" * len(ids))
+        sql = (
+            f"SELECT id, raw, document.local FROM prediction JOIN document USING (key) "  # noqa: S608  (marks)
+            f"WHERE id IN ({marks}) ORDER BY key"
+        )
         with self._connections.lent() as connection:
-            return {key: (raw, local) for key, raw, local in connection.execute(sql, keys)}
+            return {name: (raw, local) for name, raw, local in connection.execute(sql, ids)}
 
     def find(self, prefix: str) -> list[Record]:
         """The predictions whose id begins so, newest first; only those with this very id, if any.
@@ -236,7 +239,7 @@ def _writable(name: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, RecursionError) as error:
-        raise StoreError(
+        raise HistoryError(
             one_line(f"prediction {name} cannot be written as JSON: {error}")
         ) from error
 

@@ -111,14 +111,14 @@ def main(rows: int = 100_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "history.db")
         fill(store, rows)
-        keys = store.columns(Query())["key"]
+        ids = store.columns(Query())["id"]
         latest = Query(limit=100)
         for _ in range(2):
             every_s = timed("columns of all", lambda: store.columns(Query()))
             timed("columns of the latest 100", lambda: store.columns(latest))
-            read_s = timed("documents of all, unparsed", lambda: sum(map(len, read(store, keys))))
+            read_s = timed("documents of all, unparsed", lambda: sum(map(len, read(store, ids))))
             parsed_s = timed(
-                "documents of all, parsed", lambda: list(map(json.loads, read(store, keys)))
+                "documents of all, parsed", lambda: list(map(json.loads, read(store, ids)))
             )
             print(f"{'columns beside parsed documents':56} {parsed_s / every_s:10.1f} times faster")
             print(f"{'of which reading':56} {read_s / parsed_s:10.0%}")
@@ -130,8 +130,8 @@ def main(rows: int = 100_000) -> None:
         timed("open", lambda: Store.open(Path(folder) / "history.db").close())
 
 
-def read(store: Store, keys: list[int]):
-    return store.documents(keys)
+def read(store: Store, ids: list[str]):
+    return store.documents(ids)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replicate_magic.errors import HistoryError
 from replicate_magic.prediction import is_final
 from replicate_magic.runs import database
 from replicate_magic.runs import store as store_module
 from replicate_magic.runs.connections import Connections
 from replicate_magic.runs.record import after_import, after_save, flattened, microseconds
 from replicate_magic.runs.schema import STEPS
-from replicate_magic.runs.store import COLUMNS, Query, Record, Store, StoreError
+from replicate_magic.runs.store import COLUMNS, Query, Record, Store
 
 ROOT = Path(store_module.__file__).parents[2]
 API = "https://api.replicate.com/v1"
@@ -94,7 +95,7 @@ def script(tmp_path):
 
 HELPERS = """
 import os, time
-from replicate_magic.runs.store import Query, Record, Store, StoreError
+from replicate_magic.runs.store import Query, Record, Store, HistoryError
 def record(name, status="succeeded", size=2000):
     raw = {"id": name, "status": status, "created_at": "2026-01-01T00:00:00Z"}
     raw["output"] = "x" * size
@@ -174,7 +175,7 @@ def test_one_id_at_two_origins_is_two_rows(store):
 
 
 def test_a_prediction_without_an_id_is_refused(store):
-    with pytest.raises(StoreError, match="without an id"):
+    with pytest.raises(HistoryError, match="without an id"):
         store.save(Record(raw={}, model="m", origin=API))
 
 
@@ -185,7 +186,7 @@ def test_half_surrogate_pairs_are_kept_in_the_document_and_shown_as_replacement(
 
     assert only(store).raw == saved.raw
     assert store.columns(Query())["output"] == ["a�"]
-    assert json.loads(next(store.documents([1])))["output"] == [half]
+    assert json.loads(next(store.documents(["p1"])))["output"] == [half]
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_columns_and_documents_agree(saved):
     for number, row in enumerate(saved):
         store.save(record_with(row, f"p{number}"))
     columns = store.columns(Query())
-    documents = [json.loads(text) for text in store.documents(columns["key"])]
+    documents = [json.loads(text) for text in store.documents(columns["id"])]
 
     assert [document["id"] for document in documents] == columns["id"]
     for row, document in zip(zip(*columns.values(), strict=True), documents, strict=True):
@@ -425,10 +426,10 @@ def test_rows_without_a_time_come_last(store):
     assert store.columns(Query())["id"] == ["old", "odd"]
 
 
-def test_documents_come_in_the_order_of_the_keys_with_ours_as_local(filled):
+def test_documents_come_in_the_order_of_the_ids_with_ours_as_local(filled):
     columns = filled.columns(Query())
-    keys = columns["key"][::-1] * 300
-    documents = [json.loads(text) for text in filled.documents(iter(keys))]
+    ids = columns["id"][::-1] * 300
+    documents = [json.loads(text) for text in filled.documents(iter(ids))]
 
     assert [document["id"] for document in documents] == columns["id"][::-1] * 300
     assert documents[0]["local"] == {"tag": "even"}
@@ -438,23 +439,32 @@ def test_a_local_of_the_api_gives_way_in_documents_and_comes_back_in_raw(store):
     saved = record(local={"tag": "ours"}, zone=1)
     saved.raw["local"] = {"theirs": 1}
     store.save(saved)
-    text = next(store.documents([1]))
+    text = next(store.documents(["p1"]))
 
     assert json.loads(text)["local"] == {"tag": "ours"}
     assert text.count('"local"') == 1
     assert only(store) == saved
 
 
-def test_a_document_that_was_deleted_is_told(filled):
-    keys = filled.columns(Query())["key"]
-    filled.delete(Query(), apply=True)
+def test_a_document_that_is_not_here_is_none(filled):
+    ids = filled.columns(Query())["id"]
+    filled.delete(Query(ids=ids[:1]), apply=True)
+    found = list(filled.documents([*ids[:2], "never"]))
 
-    with pytest.raises(StoreError, match="deleted"):
-        list(filled.documents(keys))
+    assert found[0] is found[2] is None
+    assert json.loads(found[1])["id"] == ids[1]
+
+
+def test_of_two_origins_with_one_id_the_newest_row_is_meant(store):
+    store.save(record("p1", local={"tag": "old"}))
+    store.save(record("p1", origin="http://127.0.0.1:9/v1", local={"tag": "new"}))
+    [document] = store.documents(["p1"])
+
+    assert json.loads(document)["local"] == {"tag": "new"}
 
 
 def test_a_row_can_be_saved_while_documents_are_read(filled):
-    for text in filled.documents(filled.columns(Query())["key"]):
+    for text in filled.documents(filled.columns(Query())["id"]):
         filled.save(record(f"copy-{json.loads(text)['id']}"))
 
     assert filled.count(Query()) == 12
@@ -489,15 +499,6 @@ def test_deleting_counts_first_and_deletes_only_when_told(filled, path):
     with closing(sqlite3.connect(path)) as connection:
         for table in ("text", "document"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (4,)
-
-
-def test_a_key_is_never_given_twice(store):
-    store.save(record("a"))
-    [before] = store.columns(Query())["key"]
-    store.delete(Query(), apply=True)
-    store.save(record("b"))
-
-    assert store.columns(Query())["key"] != [before]
 
 
 # -- export and import ------------------------------------------------------------------------
@@ -602,7 +603,7 @@ def test_closing_leaves_one_file_and_says_so_afterwards(store, path):
     store.close()
 
     assert [file.name for file in path.parent.iterdir()] == ["history.db"]
-    with pytest.raises(StoreError, match="closed"):
+    with pytest.raises(HistoryError, match="closed"):
         store.save(record())
 
 
@@ -653,7 +654,7 @@ def test_a_file_damaged_inside_is_told_in_one_line(store, path):
         file.seek(16384)
         file.write(b"\xff" * (path.stat().st_size - 16384))
     damaged = Store.open(path)
-    with pytest.raises(StoreError, match=r"history\.db: database disk image is malformed"):
+    with pytest.raises(HistoryError, match=r"history\.db: database disk image is malformed"):
         damaged.columns(Query())
     damaged.close()
 
@@ -675,7 +676,7 @@ def test_a_newer_schema_is_refused_by_name_and_left_alone(store, path):
         connection.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match=r"history\.db was written by a newer replicate_magic"):
+    with pytest.raises(HistoryError, match=r"history\.db was written by a newer replicate_magic"):
         Store.open(path)
     assert path.read_bytes() == before
 
@@ -683,7 +684,7 @@ def test_a_newer_schema_is_refused_by_name_and_left_alone(store, path):
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(StoreError, match=r"history\.db: .*") as caught:
+    with pytest.raises(HistoryError, match=r"history\.db: .*") as caught:
         Store.open(tmp_path / "file" / "home" / "history.db")
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
@@ -693,7 +694,7 @@ def test_a_file_locked_for_too_long_is_told(path):
     store = Store.open(path, busy_s=0.1)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match=r"history\.db: database is locked"):
+        with pytest.raises(HistoryError, match=r"history\.db: database is locked"):
             store.save(record())
     store.save(record())
     assert store.count(Query()) == 1
@@ -718,7 +719,7 @@ def test_opening_a_file_again_drops_no_lock_of_this_process(store, path, script)
         code = """
             try:
                 Store.open(sys.argv[1], busy_s=0.2).save(record("p2"))
-            except StoreError as error:
+            except HistoryError as error:
                 print(error)
         """
         assert "database is locked" in result(script(code, path))
@@ -742,7 +743,7 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_kept(small_disk):
     folder, _ = small_disk
     store = Store.open(folder / "history.db")
     kept = 0
-    with pytest.raises(StoreError, match="database or disk is full"):  # noqa: PT012  (until it is)
+    with pytest.raises(HistoryError, match="database or disk is full"):  # noqa: PT012  (until it is)
         for number in range(1000):
             store.save(record(f"p{number}", output=["x" * 20_000]))
             kept += 1
@@ -758,7 +759,7 @@ def test_a_disk_that_is_full_from_the_start_is_told(small_disk):
     with pytest.raises(OSError, match="space"):
         (folder / "filler").write_bytes(bytes(8_000_000))
 
-    with pytest.raises(StoreError):
+    with pytest.raises(HistoryError):
         Store.open(folder / "history.db")
 
 
@@ -770,7 +771,7 @@ def test_a_read_only_disk_is_told(small_disk):
     store.close()
     make_read_only()
 
-    with pytest.raises(StoreError, match="Read-only file system"):
+    with pytest.raises(HistoryError, match="Read-only file system"):
         Store.open(folder / "history.db")
 
 
@@ -780,7 +781,7 @@ def test_a_read_only_folder_is_told(tmp_path):
     if os.access(tmp_path, os.W_OK):
         pytest.skip("root is refused nothing; see the read-only disk")
 
-    with pytest.raises(StoreError, match="Permission denied"):
+    with pytest.raises(HistoryError, match="Permission denied"):
         Store.open(tmp_path / "history.db")
 
 
@@ -796,7 +797,7 @@ def test_a_limit_on_the_files_size_is_told(script, path):
             for number in range(1000):
                 store.save(record(f"p{number}", size=20_000))
                 kept += 1
-        except StoreError as error:
+        except HistoryError as error:
             print(kept, store.count(Query()), "history.db" in str(error))
     """
     kept, counted, told = result(script(code, path)).split()

@@ -1,0 +1,125 @@
+"""Owns what history keeps of a run and when; must not know where it is kept.
+
+A row is written when a prediction has its id, before its stream is opened, and again when it ends.
+Writing takes a tenth of a millisecond, and half a minute where another process holds the file: so
+it is done on another thread, in order, and waited for only so long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic import bridge
+from replicate_magic.prediction import Created, Finished
+from replicate_magic.runs.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replicate_magic.prediction import Event, Prediction
+    from replicate_magic.runs.history import History
+
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What only the caller knows of a run.
+
+    Attributes:
+        origin: the base URL of the API.
+        prompt: the prompt as it is sent.
+        local: what else is to be kept: tag, notebook, cell, template.
+    """
+
+    origin: str
+    prompt: str = ""
+    local: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recorder:
+    """Has history keep one run; on the loop.
+
+    Args:
+        history: what keeps it, or `None` where nothing does.
+
+    Attributes:
+        notes: what is not in the prediction; to be set before it has an id.
+    """
+
+    def __init__(self, history: History | None) -> None:
+        self.notes = Notes(origin="")
+        self._history = history
+        self._saved: Prediction | None = None
+        self._last: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Have the history opened, while the request is on its way."""
+        if self._history:
+            history = self._history
+            self._last = bridge.the_loop().watch(bridge.on_a_thread(history.open))
+
+    def saw(self, event: Event, prediction: Prediction) -> None:
+        """Keep the prediction, if the event makes that worth while."""
+        if isinstance(event, Created | Finished):
+            self._keep(prediction)
+
+    async def kept(self) -> None:
+        """Wait until all of it is kept; not for a history that is locked."""
+        if self._last:
+            await asyncio.wait({self._last}, timeout=_PATIENCE_S)
+
+    async def settle(self, prediction: Prediction) -> None:
+        """Keep what is known at the end, whatever that is."""
+        if prediction.id and prediction is not self._saved:
+            self._keep(prediction)
+        await self.kept()
+
+    def _keep(self, prediction: Prediction) -> None:
+        if self._history:
+            self._saved = prediction
+            work = self._save_after(self._last, self._history, prediction)
+            self._last = bridge.the_loop().watch(work)
+
+    async def _save_after(
+        self, before: asyncio.Task[None] | None, history: History, prediction: Prediction
+    ) -> None:
+        if before:
+            await asyncio.wait({before})
+        record = record_of(prediction, self.notes)
+        await bridge.on_a_thread(lambda: history.save(record))
+
+
+def record_of(prediction: Prediction, notes: Notes) -> Record:
+    """The row of a prediction."""
+    seen = {
+        "page": prediction.page,
+        "retries": prediction.retries or None,
+        "created_after_s": prediction.created_after_s,
+        "started_after_s": prediction.started_after_s,
+        "first_output_after_s": prediction.first_output_after_s,
+        "finished_after_s": prediction.finished_after_s,
+    }
+    local = {name: value for name, value in {**notes.local, **seen}.items() if value is not None}
+    return Record(
+        raw=prediction.raw,
+        model=prediction.model,
+        origin=notes.origin,
+        local=local,
+        prompt=notes.prompt or _prompt_in(prediction),
+        output=prediction.text if prediction.id else "",
+    )
+
+
+def notebook_name(path: object) -> str | None:
+    """The name of a notebook by the path that a front end gives; `None` where it is none."""
+    name = path.replace("\\", "/").rsplit("/", 1)[-1] if isinstance(path, str) else ""
+    return name if name.endswith(".ipynb") else None
+
+
+def _prompt_in(prediction: Prediction) -> str:
+    """The prompt of a prediction that was made elsewhere, as most models name it."""
+    prompt = prediction.input.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
