@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
-    from replicate_magic.functions import arun, run, start
+    from replicate_magic.functions import arun, jq, run, runs, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.prediction import OutputFile, Prediction
@@ -65,7 +65,9 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "arun",
+    "jq",
     "run",
+    "runs",
     "serve",
     "start",
 ]
@@ -75,7 +77,9 @@ _ROOMS = {
     "OutputFile": "prediction",
     "Prediction": "prediction",
     "arun": "functions",
+    "jq": "functions",
     "run": "functions",
+    "runs": "functions",
     "serve": "local",
     "start": "functions",
 }

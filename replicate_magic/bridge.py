@@ -12,6 +12,7 @@ import concurrent.futures
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -32,6 +33,8 @@ TICK_S = 1.0
 """After how many seconds without news the newest snapshot is given again, so that time is told."""
 BURST = 5
 """How many snapshots may come at once after a quiet time, so that the first token is not late."""
+APART = 4
+"""How much of what takes long runs at once; what was given up counts until it ends."""
 
 
 class Loop:
@@ -42,6 +45,7 @@ class Loop:
         self._closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._watches: set[asyncio.Task[None]] = set()
+        self.threads = ThreadPoolExecutor(APART, thread_name_prefix="replicate_magic-apart")
         self._thread = threading.Thread(target=self._run, name="replicate_magic", daemon=True)
         self._thread.start()
 
@@ -62,6 +66,7 @@ class Loop:
             with suppress(concurrent.futures.TimeoutError):
                 done.result(CLEAN_UP_S)
         finally:
+            self.threads.shutdown(wait=False, cancel_futures=True)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(CLEAN_UP_S)
             if not self._thread.is_alive():
@@ -277,6 +282,19 @@ async def on_a_thread(work: Callable[[], object]) -> None:
         work()
     else:
         await working
+
+
+async def apart(work: Callable[[], T]) -> T:
+    """What `work` returns; it runs on a thread, so that the loop goes on.
+
+    Being cancelled ends the waiting: work that has not begun never does, and work that has goes on
+    to its end, with nobody there to be told of it. At most `APART` run at once.
+    """
+    try:
+        working = the_loop().threads.submit(work)
+    except RuntimeError as error:  # at the end of the interpreter no thread starts any more
+        raise asyncio.CancelledError from error
+    return await asyncio.wrap_future(working)
 
 
 @contextmanager

@@ -23,6 +23,10 @@ _WITHOUT_ACCOUNT = (
     "Models named local/… run on this machine and need none: "
     "%%replicate local/smollm2-135m-instruct"
 )
+_ELSEWHERE = (
+    "This prediction was made at {base}. Set REPLICATE_BASE_URL to that, and REPLICATE_API_TOKEN to "
+    "its token, to ask there."
+)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -65,6 +69,25 @@ class Endpoints:
         """The API that the environment names, and its token; read anew at every call."""
         base = protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
         return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
+
+    def at(self, base: str) -> Endpoint:
+        """The endpoint of this base URL: a prediction's row tells where it was made.
+
+        Raises:
+            NotFound: it was an embedded engine that has ended, with all that it knew.
+            Unauthorized: it is another API than the one that is set, or there is no token for it.
+        """
+        configured = self.configured()
+        if configured.base == base:
+            if not configured.token and protocol.origin(base)[1] not in _LOOPBACK:
+                raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=base), status=401)
+            return configured
+        engine = self._engine
+        if engine and engine.alive and protocol.base_url(engine.base_url) == base:
+            return Endpoint(base, engine.token)
+        if protocol.origin(base)[1] in _LOOPBACK:
+            raise errors.NotFound(f"The engine at {base} has ended.", status=404)
+        raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
 
     def is_gone(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint was the embedded engine, and its process has ended."""

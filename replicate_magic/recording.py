@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge
-from replicate_magic.prediction import Created, Finished
+from replicate_magic.prediction import Created, Finished, Prediction
 from replicate_magic.runs.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from replicate_magic.prediction import Event, Prediction
+    from replicate_magic.prediction import Event
     from replicate_magic.runs.history import History
 
 _PATIENCE_S = 1.0
@@ -32,11 +32,13 @@ class Notes:
         origin: the base URL of the API.
         prompt: the prompt as it is sent.
         local: what else is to be kept: tag, notebook, cell, template.
+        begun_here: whether its beginning was seen, so that our own clock tells anything.
     """
 
     origin: str
     prompt: str = ""
     local: Mapping[str, Any] = field(default_factory=dict)
+    begun_here: bool = True
 
 
 class Recorder:
@@ -94,23 +96,33 @@ class Recorder:
 
 def record_of(prediction: Prediction, notes: Notes) -> Record:
     """The row of a prediction."""
-    seen = {
-        "page": prediction.page,
+    seen = _timings(prediction) if notes.begun_here else {}
+    local = {**notes.local, "page": prediction.page, **seen}
+    return Record(
+        raw=prediction.raw,
+        model=prediction.model,
+        origin=notes.origin,
+        local={name: value for name, value in local.items() if value is not None},
+        prompt=notes.prompt or _prompt_in(prediction),
+        output=prediction.text if prediction.id else "",
+    )
+
+
+def fetched(raw: Mapping[str, Any], origin: str) -> Record:
+    """The row of a prediction as a list of the API has it."""
+    prediction = Prediction(model=str(raw.get("model") or ""), raw=raw)
+    return record_of(prediction, Notes(origin=origin, begun_here=False))
+
+
+def _timings(prediction: Prediction) -> dict[str, float | None]:
+    """What was seen from here, in seconds since the call."""
+    return {
         "retries": prediction.retries or None,
         "created_after_s": prediction.created_after_s,
         "started_after_s": prediction.started_after_s,
         "first_output_after_s": prediction.first_output_after_s,
         "finished_after_s": prediction.finished_after_s,
     }
-    local = {name: value for name, value in {**notes.local, **seen}.items() if value is not None}
-    return Record(
-        raw=prediction.raw,
-        model=prediction.model,
-        origin=notes.origin,
-        local=local,
-        prompt=notes.prompt or _prompt_in(prediction),
-        output=prediction.text if prediction.id else "",
-    )
 
 
 def notebook_name(path: object) -> str | None:

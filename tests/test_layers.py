@@ -105,7 +105,10 @@ LAYERS = (
     ("cell",),
     ("api.answers", "api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
-    ("endpoint", "job", "recording"),
+    ("searching",),
+    ("endpoint", "explorer", "job", "recording"),
+    ("order",),
+    ("runner",),
     ("session",),
     ("functions", "notebook"),
 )

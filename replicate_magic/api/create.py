@@ -74,6 +74,11 @@ class Creation:
     def _at_s(self) -> float:
         return self._loop.time() - self._conduct.began_s
 
+    @property
+    def wait_s(self) -> int | None:
+        """For how many seconds the answer may be held back, if it may."""
+        return self._create.wait_s
+
     def stop(self) -> None:
         """Send nothing more; a request that is under way is still heard out."""
         self._stopping.set()
@@ -186,7 +191,7 @@ class Creation:
 
     async def _candidates(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        request = protocol.recent_request(self._since)
+        request = protocol.list_request(created_after=self._since)
         for _ in range(_MOST_PAGES):
             answer = await self._client.send(request)
             page = answers.read_object(answer, subject="the account's recent predictions")

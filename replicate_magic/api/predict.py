@@ -27,7 +27,7 @@ from replicate_magic.prediction import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from replicate_magic.api.client import Client
     from replicate_magic.api.create import Conduct
@@ -58,12 +58,54 @@ async def predict(
         APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
         asyncio.CancelledError: the caller was cancelled, and so is the prediction.
     """
-    run = _Run(client, create, conduct, emit)
+    run = _Run(client, conduct, emit, str(create.target))
+
+    async def work() -> None:
+        await run.create(create)
+        await conduct.kept()
+        await run.follow()
+
+    return await _until_deadline(run, work(), conduct)
+
+
+async def rejoin(
+    client: Client,
+    prediction_id: str,
+    conduct: Conduct,
+    emit: Callable[[Event], None],
+    *,
+    subject: str,
+) -> bool:
+    """Follow a prediction that exists already to its end, and report what happens.
+
+    Args:
+        client: whoever created it is not asked: the API it lies at is this client's.
+        prediction_id: which.
+        conduct: how; what is about creating has no meaning here.
+        emit: told of each event.
+        subject: what errors call it.
+
+    Returns:
+        Whether it came to its own end; `False` where the deadline ended it.
+
+    Raises:
+        NotFound: there is none of this id.
+        APIError, ConnectionFailed, UnexpectedAnswer: as their docstrings say.
+        asyncio.CancelledError: the caller was cancelled, and so is the prediction.
+    """
+    run = _Run(client, conduct, emit, subject)
+
+    async def work() -> None:
+        await run.find(prediction_id)
+        await run.follow()
+
+    return await _until_deadline(run, work(), conduct)
+
+
+async def _until_deadline(run: _Run, work: Coroutine[Any, Any, None], conduct: Conduct) -> bool:
     try:
         async with asyncio.timeout_at(conduct.deadline_s):
-            await run.create()
-            await conduct.kept()
-            await run.follow()
+            await work
     except TimeoutError:
         await run.stop()
         return run.raw.get("status") == "succeeded"
@@ -78,16 +120,15 @@ class _Run:
     """The state of one prediction: what is known of it, and what is under way."""
 
     def __init__(
-        self, client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+        self, client: Client, conduct: Conduct, emit: Callable[[Event], None], subject: str
     ) -> None:
         self.raw: dict[str, Any] = {}
         self._client = client
-        self._creation = Creation(client, create, conduct, emit)
-        self._create = create
         self._conduct = conduct
         self._emit = emit
-        self._subject = str(create.target)
+        self._subject = subject
         self._loop = asyncio.get_running_loop()
+        self._creation: Creation | None = None
         self._creating: asyncio.Task[None] | None = None
         self._look_again = asyncio.Event()
         self._created_s = 0.0
@@ -98,15 +139,23 @@ class _Run:
     def _at_s(self) -> float:
         return self._loop.time() - self._conduct.began_s
 
-    async def create(self) -> None:
+    async def create(self, create: Create) -> None:
         """Obtain an id. Being cancelled leaves the POST under way for `stop` to see to."""
-        self._creating = asyncio.create_task(self._obtain())
+        self._creation = Creation(self._client, create, self._conduct, self._emit)
+        self._creating = asyncio.create_task(self._obtain(self._creation))
         self._creating.add_done_callback(_ignore_outcome)
         await asyncio.shield(self._creating)
 
-    async def _obtain(self) -> None:
-        self.raw = await self._creation.obtain()
+    async def _obtain(self, creation: Creation) -> None:
+        self.raw = await creation.obtain()
         self._created_s = self._loop.time()
+
+    async def find(self, prediction_id: str) -> None:
+        """Ask for a prediction that exists already."""
+        self._created_s = -_NOT_YET_FOUND_S  # long ago: a 404 is the truth
+        self.raw = await self._get(prediction_id)
+        if not is_final(self.raw):
+            self._emit(Update(raw=self.raw, at_s=self._at_s))
 
     # -- following: stream and GET side by side, the last GET decides ----------------------------
 
@@ -133,7 +182,7 @@ class _Run:
             delay_s = protocol.poll_delay_s(polls, stream=self._stream)
             if await self._woken(delay_s):
                 polls = 0
-            raw = await self._get()
+            raw = await self._get(self.raw["id"])
             polls += 1
             news, self.raw = self._retrying or raw != self.raw, raw
             self._retrying = False
@@ -150,9 +199,9 @@ class _Run:
         self._look_again.clear()
         return True
 
-    async def _get(self) -> dict[str, Any]:
+    async def _get(self, prediction_id: str) -> dict[str, Any]:
         """GET until there is an answer; the deadline alone bounds how long the network is gone."""
-        request = protocol.get_request(self.raw["id"])
+        request = protocol.get_request(prediction_id)
         failures = bad = 0
         while True:
             failures += 1
@@ -235,7 +284,8 @@ class _Run:
 
     async def stop(self) -> None:
         """Cancel the prediction if it runs; being cancelled meanwhile does not end that."""
-        self._creation.stop()
+        if self._creation:
+            self._creation.stop()
         stopping = asyncio.create_task(self._stop())
         try:
             await asyncio.shield(stopping)
@@ -248,22 +298,22 @@ class _Run:
     async def _stop(self) -> None:
         """Cancel the prediction, waiting a bounded time for its id and for its end."""
         within_s = self._loop.time() + _STOP_WITHIN_S
-        if self._creating and not self._creating.done():
-            await self._wait_for_id(self._creating)
+        if self._creation and self._creating and not self._creating.done():
+            await self._wait_for_id(self._creation, self._creating)
         if self._creating and not self._creating.done() and not self.raw:
             self._client.go_on(self._cancel_when_created(self._creating))
             return
         await self._cancel(within_s)
 
-    async def _wait_for_id(self, creating: asyncio.Task[None]) -> None:
+    async def _wait_for_id(self, creation: Creation, creating: asyncio.Task[None]) -> None:
         """An answer that is held back to wait for the result tells the id late: look it up."""
-        if self._create.wait_s is None:
+        if creation.wait_s is None:
             await asyncio.wait({creating}, timeout=_ID_WITHIN_S)
             return
         with suppress(TimeoutError, errors.ReplicateMagicError):
             async with asyncio.timeout(_ID_WITHIN_S):
                 while not creating.done() and not self.raw:
-                    self.raw = await self._creation.find() or self.raw
+                    self.raw = await creation.find() or self.raw
                     await asyncio.wait({creating}, timeout=0.3)
 
     async def _cancel_when_created(self, creating: asyncio.Task[None]) -> None:
@@ -278,7 +328,7 @@ class _Run:
             async with asyncio.timeout_at(until_s):
                 await asyncio.shield(sending)
                 while not is_final(self.raw):
-                    self.raw = await self._get()
+                    self.raw = await self._get(self.raw["id"])
                     await asyncio.sleep(0.05)
         except (TimeoutError, errors.ReplicateMagicError):
             self._tell_unfinished(sending)

@@ -176,10 +176,17 @@ def cancel_request(prediction_id: str) -> APIRequest:
     return APIRequest(method="POST", path=path, timeout_s=5.0)
 
 
-def recent_request(created_after: datetime) -> APIRequest:
-    """The GET of the predictions created since a moment."""
-    since = created_after.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return APIRequest(method="GET", path=f"/predictions?{urlencode({'created_after': since})}")
+def list_request(
+    *, created_after: datetime | None = None, created_before: datetime | None = None
+) -> APIRequest:
+    """The GET of the account's predictions, newest first, perhaps of a span of time only."""
+    moments = {"created_after": created_after, "created_before": created_before}
+    query = {name: _stamp(moment) for name, moment in moments.items() if moment}
+    return APIRequest(method="GET", path=f"/predictions{'?' if query else ''}{urlencode(query)}")
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _segment(text: str) -> str:

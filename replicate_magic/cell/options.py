@@ -204,11 +204,13 @@ def seconds_to_wait(value: float | str) -> int:
     return seconds
 
 
-_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
+_DURATION = re.compile(
+    r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?"
+)
 
 
 def duration(text: str) -> float:
-    """Seconds of `30`, `90s`, `5m`, `1h30m45s`.
+    """Seconds of `30`, `90s`, `5m`, `1h30m45s`, `7d`.
 
     Raises:
         CellError: it is no duration, or not positive.
@@ -216,8 +218,8 @@ def duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     seconds = 0.0
     if match and text.strip():
-        hours, minutes, rest = (float(match[unit] or 0) for unit in "hms")
-        seconds = hours * 3600 + minutes * 60 + rest
+        days, hours, minutes, rest = (float(match[unit] or 0) for unit in "dhms")
+        seconds = days * 86_400 + hours * 3600 + minutes * 60 + rest
     if not 0 < seconds < math.inf:
         shown = one_line(text, limit=60) or "nothing"
         raise CellError(f"{shown} is not a duration: write 30, 90s, 5m or 1h30m.")

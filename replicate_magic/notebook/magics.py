@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from replicate_magic.cell.options import Options
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.job import Job
+    from replicate_magic.order import Conditions
     from replicate_magic.prediction import Prediction
-    from replicate_magic.session import Conditions
     from replicate_magic.views import Answer, Look, Place, View
 
 _COMMANDS = ("run", "help")
@@ -260,7 +260,7 @@ class _Run:
         return replace(draft, prompt=_text_of(path))
 
     def _conditions(self) -> Conditions:
-        from replicate_magic.session import Conditions
+        from replicate_magic.order import Conditions
 
         options = self._options
         return Conditions(

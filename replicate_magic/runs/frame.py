@@ -6,8 +6,10 @@ It is built by columns from what history keeps apart from the documents, and par
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -83,6 +85,97 @@ def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
     series |= _measures("metrics", columns["metrics"], common=_COMMON)
     series |= _measures("local", columns["local"], common={})
     return RunsFrame(series)
+
+
+# -- frames of what jq gives ------------------------------------------------------------------
+
+
+def values_frame(values: Sequence[Any]) -> RunsFrame:
+    """One row a JSON value.
+
+    The names of objects are columns, in the order in which they are first seen; other values stand
+    in the column `value`. Numbers are `Int64` or `Float64`, truth values `boolean`, text is `str`;
+    arrays and objects stay Python's.
+    """
+    found: dict[str, list[Any]] = {}
+    for number, value in enumerate(values):
+        for name, inner in (value if isinstance(value, dict) else {"value": value}).items():
+            if name not in found:
+                found[name] = [None] * len(values)
+            found[name][number] = inner
+    if not found and not any(isinstance(value, dict) for value in values):
+        found["value"] = []
+    series = {name: _numbers_text_or_objects(column) for name, column in found.items()}
+    return RunsFrame(series, index=range(len(values)))
+
+
+def _numbers_text_or_objects(values: list[Any]) -> pd.Series[Any]:
+    if any(isinstance(value, list | dict) for value in values):
+        return pd.Series(values, dtype=object)
+    return _numbers_or_text(values)
+
+
+# -- any frame, as jq sees it -----------------------------------------------------------------
+
+
+def is_frame(data: object) -> TypeGuard[pd.DataFrame]:
+    """Whether it is a DataFrame."""
+    return isinstance(data, pd.DataFrame)
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """One JSON object a row; the column `a.b` is `b` within `a`, times are ISO 8601 text.
+
+    Missing values are null. A column `a` beside `a.b` keeps both as they are named.
+    """
+    names = [str(name) for name in frame.columns]
+    flat = set(names)
+    columns = [_plain_values(frame.iloc[:, number]) for number in range(len(names))]
+    paths = [name.split(".") for name in names]
+    ways = [
+        (path[:-1], path[-1]) if flat.isdisjoint(_above(path)) else ([], name)
+        for name, path in zip(names, paths, strict=True)
+    ]
+    records = []
+    for row in zip(*columns, strict=True):
+        record: dict[str, Any] = {}
+        for (above, name), value in zip(ways, row, strict=True):
+            inner = record
+            for step in above:
+                inner = inner.setdefault(step, {})
+            inner[name] = value
+        records.append(record)
+    return records
+
+
+def _above(path: list[str]) -> list[str]:
+    return [".".join(path[:length]) for length in range(1, len(path))]
+
+
+def _plain_values(series: pd.Series[Any]) -> list[Any]:
+    """Values that JSON can hold, or that are written as their text."""
+    if isinstance(series.dtype, pd.DatetimeTZDtype) or series.dtype.kind == "M":
+        return [None if pd.isna(time) else _iso(time) for time in series]
+    return [_plain(value) for value in series.astype(object).tolist()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+
+
+def _iso(time: pd.Timestamp) -> str:
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def register(name: str, accessor: type[Any]) -> None:
+    """Have `frame.NAME` be what the accessor makes of the frame."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # there is one already: a reload of ours
+        pd.api.extensions.register_dataframe_accessor(name)(accessor)
 
 
 def _text(values: Sequence[str | None]) -> pd.Series[Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from replicate_magic.cell.options import duration
+from replicate_magic.errors import CellError
+from replicate_magic.plain import one_line
 from replicate_magic.runs.record import microseconds, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
 _LIKE_CHARACTERS = 1000
 """Longer patterns may pass a limit of SQLite's (https://www.sqlite.org/limits.html, 8)."""
@@ -39,6 +42,30 @@ class Query:
     text: str | None = None
     ids: Sequence[str] | None = None
     limit: int | None = None
+
+
+def moment(value: datetime | str | None, *, now: datetime | None = None) -> datetime | None:
+    """A moment as people write it: a datetime, ISO 8601, or how long ago: `90m`, `12h`, `7d`.
+
+    Without a zone it is UTC.
+
+    Raises:
+        CellError: it is none.
+    """
+    if not isinstance(value, str):
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+    text = value.strip()
+    try:
+        written = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return (now or datetime.now(UTC)) - timedelta(seconds=duration(text))
+        except (CellError, OverflowError) as error:
+            raise CellError(
+                f"{one_line(text, limit=60)} is no moment: write 2026-01-31, 2026-01-31T12:00, or "
+                "how long ago: 90m, 12h, 7d."
+            ) from error
+    return written if written.tzinfo else written.replace(tzinfo=UTC)
 
 
 def selection(query: Query, columns: str) -> tuple[str, list[str | int]]:

@@ -10,7 +10,7 @@ from replicate_server import Replicate
 
 from replicate_magic import session
 from replicate_magic.cell.plan import Draft, read_target
-from replicate_magic.session import Conditions
+from replicate_magic.order import Conditions
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def ours(base: str, *, view: str) -> float:
     """A whole run: decoded, folded, shown ten times a second, closed."""
     os.environ["REPLICATE_BASE_URL"] = base
     from replicate_magic import session
+    from replicate_magic.order import Conditions
     from replicate_magic.cell.plan import Draft, read_target
     from replicate_magic.views import Look, NoView
     from replicate_magic.views.text import TextView
@@ -47,9 +48,9 @@ def ours(base: str, *, view: str) -> float:
     shown = TextView(io.StringIO(), Look(), live=True) if view == "text" else NoView()
     here = session.the_session()
     target, draft = read_target("bench/tokens"), Draft(inputs={}, prompt="hi")
-    here.dry_run(target, draft, session.Conditions())  # imports and the schema are not the stream
+    here.dry_run(target, draft, Conditions())  # imports and the schema are not the stream
     began = time.process_time()
-    job = here.drive(target, draft, session.Conditions(), shown)
+    job = here.drive(target, draft, Conditions(), shown)
     shown.close(job.prediction)
     return time.process_time() - began
 

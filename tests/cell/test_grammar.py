@@ -382,7 +382,7 @@ def test_a_duration_is_read_in_seconds(text, seconds):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "0", "0s", "-5", "5 m", "1d", "m", "s", "1.5h", "5m3h", "1e3", "inf", "nan"),
+        *("", " ", "0", "0s", "-5", "5 m", "1w", "m", "s", "1.5h", "5m3h", "1e3", "inf", "nan"),
         *("9" * 400, "9" * 5000 + "h"),
     ],
 )
