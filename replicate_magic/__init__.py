@@ -35,10 +35,12 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
-    from replicate_magic.functions import arun, jq, run, runs, start
+    from replicate_magic.functions import arun, attach, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.prediction import OutputFile, Prediction
+    from replicate_magic.runs.transfer import export_runs, import_runs
+    from replicate_magic.tables import jq, plot, runs, stats
 
 __all__ = [
     "APIError",
@@ -65,11 +67,16 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "arun",
+    "attach",
+    "export_runs",
+    "import_runs",
     "jq",
+    "plot",
     "run",
     "runs",
     "serve",
     "start",
+    "stats",
 ]
 
 _ROOMS = {
@@ -77,11 +84,16 @@ _ROOMS = {
     "OutputFile": "prediction",
     "Prediction": "prediction",
     "arun": "functions",
-    "jq": "functions",
+    "attach": "functions",
+    "export_runs": "runs.transfer",
+    "import_runs": "runs.transfer",
+    "jq": "tables",
+    "plot": "tables",
     "run": "functions",
-    "runs": "functions",
+    "runs": "tables",
     "serve": "local",
     "start": "functions",
+    "stats": "tables",
 }
 
 

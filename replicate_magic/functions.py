@@ -8,24 +8,20 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
-from replicate_magic.job import check
+from replicate_magic.job import Ended, check
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions
+from replicate_magic.prediction import Prediction
 from replicate_magic.recording import notebook_name
-from replicate_magic.runs.history import the_history
-from replicate_magic.runs.query import Query, moment
+from replicate_magic.runs.history import found
 from replicate_magic.session import the_session
 from replicate_magic.views import Look, NoView, choose
 from replicate_magic.views import close as close_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from replicate_magic.cell.plan import Target
     from replicate_magic.job import Job
-    from replicate_magic.prediction import Prediction
-    from replicate_magic.runs.accessor import Jq
-    from replicate_magic.runs.frame import RunsFrame
 
 
 def run(
@@ -138,74 +134,30 @@ def start(
     return the_session().begin(target, draft, conditions, view, close)
 
 
-def runs(
-    *,
-    model: str | None = None,
-    status: str | None = None,
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
-    tag: str | None = None,
-    text: str | None = None,
-    limit: int | None = None,
-    remote: bool = False,
-) -> RunsFrame:
-    """The runs that history has kept, as a DataFrame: one row a prediction, newest first.
+def attach(
+    prediction_id: str, /, *, timeout: float | str | None = None, show: bool = False
+) -> Prediction:
+    """Follow a prediction of the history to its end, and complete its row.
 
-    ```python
-    df = replicate_magic.runs(status="succeeded", since="7d")
-    df.jq.filter(".metrics.predict_time > 2")
-    ```
+    That is for runs whose kernel ended before they did: they went on, and were paid for.
 
     Args:
-        model: `owner/name`, which means all its versions.
-        status: such as `succeeded`, `failed`, `canceled`.
-        since: created then or later: a datetime, `"2026-01-31"`, `"2026-01-31T12:00"` (UTC where no
-            zone is given), or how long ago: `"90m"`, `"12h"`, `"7d"`.
-        until: created before then.
-        tag: exactly this tag.
-        text: stands in the prompt or the output, in capitals or not.
-        limit: only so many, the newest.
-        remote: first fetch the account's predictions from Replicate into history, by `since`,
-            `until` and `limit`. Replicate has deleted inputs and outputs after an hour.
-
-    Returns:
-        The columns `id` (`str`); `model`, `version`, `status` (categories); `prompt`, `output`,
-        `error` (`str`); `created_at`, `started_at`, `completed_at` (`datetime64[us, UTC]`); `tag`
-        (`str`); `metrics.NAME…` and `local.NAME…` (`Int64`, `Float64`, `boolean` or `str`). Times
-        among the metrics are seconds. `local` is what was seen from here: `created_after_s`,
-        `first_output_after_s`, `finished_after_s` (seconds since the call), `retries`, `notebook`,
-        `cell`, `page`. Tokens are also under `metrics.input_token_count` and
-        `metrics.output_token_count`, whatever the model calls them.
+        prediction_id: its id, or the beginning of it.
+        timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
+        show: whether to draw the prediction as the cell does.
 
     Raises:
-        HistoryError: the history cannot be read.
-        CellError: a filter makes no sense.
-        ReplicateMagicError: `remote` could not be fetched.
+        NotFound: the history has none, or where it was made it is not known any more.
+        PredictionFailed: it failed, or was canceled or aborted; `error.prediction` has all of it.
+        ReplicateMagicError: it could not be followed to its end.
     """
-    from replicate_magic.runs import accessor  # noqa: F401  (gives frames their `.jq`)
-
-    query = Query(
-        model=model, status=status, since=moment(since), until=moment(until), tag=tag, text=text,
-        limit=limit,
-    )  # fmt: skip
-    if remote:
-        the_session().fetch_runs(query)
-    return the_history().frame(query)
-
-
-def jq(data: Any, /) -> Jq:
-    """Jq over any frame, or a list of dicts or of JSON texts: `.filter`, `.map` and `.all`.
-
-    ```python
-    replicate_magic.jq([{"a": 1}, {"a": 2}]).filter(".a > 1")   # [{"a": 2}]
-    ```
-
-    Raises:
-        JqError: it is something else.
-    """
-    from replicate_magic.runs.accessor import Jq
-
-    return Jq(data)
+    record = found(prediction_id)
+    if record.final:
+        return check(Ended(Prediction(model=record.model, raw=record.raw)))
+    view = choose(Look()) if show else NoView()
+    job = the_session().attach(record, Conditions(timeout_s=_seconds(timeout)), view)
+    close_view(view, job.prediction, why=job.why())
+    return job.wait()
 
 
 def _call(

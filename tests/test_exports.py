@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -59,7 +60,15 @@ def test_the_public_names_are_sorted_and_unique():
 
 @pytest.mark.parametrize("name", replicate_magic.__all__)
 def test_every_public_name_is_there(name):
-    assert getattr(replicate_magic, name).__name__ == name
+    assert getattr(replicate_magic, name).__name__.removeprefix("replicate_magic.") == name
+
+
+def test_runs_is_a_function_though_a_package_has_its_name(home):
+    import replicate_magic.runs.store
+
+    assert "since" in inspect.signature(replicate_magic.runs).parameters
+    assert len(replicate_magic.runs(limit=1)) == 0
+    assert replicate_magic.runs.store.Store
 
 
 def test_every_error_is_public_and_in_the_tree():

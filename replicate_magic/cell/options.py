@@ -15,12 +15,12 @@ from replicate_magic.errors import CellError
 from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Format = Literal["auto", "markdown", "text", "json", "html", "image"]
 FORMATS: tuple[Format, ...] = ("auto", "markdown", "text", "json", "html", "image")
 
-Kind = Literal["flag", "text", "variable", "format", "duration", "wait", "later"]
+Kind = Literal["flag", "text", "pair", "variable", "format", "duration", "wait", "later"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Option:
     Attributes:
         name: the long name, without its dashes.
         short: the one-letter name, or an empty string.
-        kind: what its value is; `later` is an option this version knows and does not have.
+        kind: what its value is; a `pair` is NAME=VALUE and may come again; `later` is an option
+            this version knows and does not have.
         value: how help shows the value.
         help: one line for people.
     """
@@ -96,9 +97,6 @@ OPTIONS = (
     Option(name="concurrency", kind="later", value="N", help="how many run at a time"),
 )  # fmt: skip
 
-_BY_NAME = {option.name: option for option in OPTIONS}
-_BY_SHORT = {option.short: option for option in OPTIONS if option.short}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -124,40 +122,57 @@ class Options:
     help: bool = False
 
 
-def take_option(text: str, rest: Iterator[str], options: dict[str, Any]) -> None:
+def take_option(
+    text: str,
+    rest: Iterator[str],
+    options: dict[str, Any],
+    known: Sequence[Option] = OPTIONS,
+    *,
+    listed_by: str = "%replicate run -h",
+) -> None:
     """Read an option into `options`, with its value from the words behind it where it has one.
+
+    Args:
+        text: the option as it was written.
+        rest: the words behind it.
+        options: what was read so far.
+        known: the options that there are.
+        listed_by: what to write to see them.
 
     Raises:
         CellError: it is unknown, given twice, not part of this version, or its value is none.
     """
-    option, value = _find_option(text)
+    option, value = _find_option(text, known, listed_by)
     if option.kind == "later":
         raise CellError(
             f"--{option.name} ({option.help}) is not part of this version of replicate_magic."
         )
-    if option.dest in options:
+    if option.dest in options and option.kind != "pair":
         raise CellError(f"--{option.name} is given twice.")
     if option.kind not in {"flag", "wait"} and value is None:
         value = _next_value(option, rest)
-    options[option.dest] = _option_value(option, value)
+    read = _option_value(option, value)
+    options[option.dest] = (
+        {**options.get(option.dest, {}), **read} if option.kind == "pair" else read
+    )
 
 
-def _find_option(text: str) -> tuple[Option, str | None]:
+def _find_option(text: str, known: Sequence[Option], listed_by: str) -> tuple[Option, str | None]:
     if not text.startswith("--"):
-        option = _BY_SHORT.get(text[1])
+        option = next((one for one in known if one.short == text[1]), None)
         if option is None or (option.kind == "flag" and len(text) > 2):
-            raise CellError(_unknown(text.split("=", maxsplit=1)[0]))
+            raise CellError(_unknown(text.split("=", maxsplit=1)[0], known, listed_by))
         return option, text[2:].removeprefix("=") or None
     name, sign, value = text[2:].partition("=")
-    option = _BY_NAME.get(name.replace("_", "-"))
+    option = next((one for one in known if one.name == name.replace("_", "-")), None)
     if option is None:
-        raise CellError(_unknown(f"--{name}"))
+        raise CellError(_unknown(f"--{name}", known, listed_by))
     return option, value if sign else None
 
 
-def _unknown(name: str) -> str:
-    known = [f"--{option.name}" for option in OPTIONS]
-    return f"There is no option {name}.{did_you_mean(name, known)} %replicate run -h lists them."
+def _unknown(name: str, known: Sequence[Option], listed_by: str) -> str:
+    names = [f"--{option.name}" for option in known]
+    return f"There is no option {name}.{did_you_mean(name, names)} {listed_by} lists them."
 
 
 def _next_value(option: Option, rest: Iterator[str]) -> str:
@@ -176,6 +191,8 @@ def _option_value(option: Option, value: str | None) -> Any:
             return seconds_to_wait(value if value is not None else 60)
         case "duration":
             return duration(value or "")
+        case "pair":
+            return _pair(option, value or "")
         case "variable" if not _is_name(value or ""):
             shown = one_line(value or "", limit=60)
             raise CellError(f"--{option.name} {shown}: that is not a variable's name.")
@@ -185,6 +202,13 @@ def _option_value(option: Option, value: str | None) -> Any:
                 f"{did_you_mean(value or '', FORMATS)}"
             )
     return value
+
+
+def _pair(option: Option, text: str) -> dict[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not _is_name(name):
+        raise CellError(f"--{option.name} {one_line(text, limit=60)}: write {option.value}.")
+    return {name: value}
 
 
 def _is_name(text: str) -> bool:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from replicate_magic.cell.options import OPTIONS, Option
+from replicate_magic.notebook.command_line import COMMANDS
+
+if TYPE_CHECKING:
+    from replicate_magic.notebook.command_line import Command
 
 _HEAD = """\
 %%replicate MODEL [key=value …] [options]     the cell's body is the prompt
@@ -24,6 +30,16 @@ so is {{…}} around anything that is no expression. To send {{name}} itself, wr
 or switch expansion off with --raw.
 """
 
+_FILTERS = """\
+Filters
+  model=owner/name          all versions of it
+  status=failed             succeeded, failed, canceled, aborted, starting, processing
+  since=7d  until=          how long ago (90m, 12h, 7d) or when: 2026-01-31, 2026-01-31T12:00 (UTC)
+  tag=TEXT                  exactly this tag
+  text=TEXT                 stands in the prompt or the output
+  limit=N                   only so many, the newest
+"""
+
 _TAIL = """\
 Afterwards `_` holds the Prediction: _.text, _.output, _.metrics, _.jq(".metrics.predict_time").
 
@@ -41,12 +57,36 @@ Examples
 """
 
 
-def help_text() -> str:
-    """What `-h`, `%replicate help` and `%%replicate?` show."""
+def help_text(command: str = "") -> str:
+    """What `-h`, `%replicate help [COMMAND]` and `%%replicate?` show."""
+    for known in COMMANDS:
+        if known.name == command:
+            return _command_text(known)
     here = [option for option in OPTIONS if option.kind != "later"]
     later = ", ".join(f"--{option.name}" for option in OPTIONS if option.kind == "later")
     options = "\n".join(_option_line(option) for option in here)
-    return f"{_HEAD}\nOptions\n{options}\nNot part of this version, and refused: {later}\n\n{_TAIL}"
+    commands = "\n".join(map(_command_line, COMMANDS))
+    return (
+        f"{_HEAD}\nOptions\n{options}\nNot part of this version, and refused: {later}\n\n"
+        f"Commands (%replicate help COMMAND has their options)\n{commands}\n\n{_TAIL}"
+    )
+
+
+def _command_line(command: Command) -> str:
+    usage = f"{command.name} {command.usage}".rstrip()
+    return f"  {usage:<26}{command.help}"
+
+
+def _command_text(command: Command) -> str:
+    filters = " [filters]" if command.filters else ""
+    usage = f"%replicate {command.name} {command.usage}".rstrip()
+    lines = [f"{usage}{filters} [options]" if command.options else f"{usage}{filters}", ""]
+    lines += [f"{command.help[0].upper()}{command.help[1:]}.", ""]
+    if command.filters:
+        lines += [_FILTERS]
+    if command.options:
+        lines += ["Options", *map(_option_line, command.options), ""]
+    return "\n".join(lines)
 
 
 def _option_line(option: Option) -> str:

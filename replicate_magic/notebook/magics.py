@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,14 @@ from IPython.core.magic import (
     needs_local_scope,
     no_var_expand,
 )
-from traitlets import Float, Unicode, Union
+from traitlets import Dict, Float, Unicode, Union
 
 from replicate_magic.cell.grammar import parse_line
 from replicate_magic.cell.options import duration
 from replicate_magic.cell.plan import read_cell, read_target
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, JqError
+from replicate_magic.notebook.command_line import COMMANDS, parse_command
 from replicate_magic.notebook.help import help_text
 from replicate_magic.plain import did_you_mean
 from replicate_magic.views import PLACES, find_place
@@ -40,18 +42,19 @@ if TYPE_CHECKING:
     from replicate_magic.cell.options import Options
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.job import Job
+    from replicate_magic.notebook.command_line import Command
     from replicate_magic.order import Conditions
     from replicate_magic.prediction import Prediction
     from replicate_magic.views import Answer, Look, Place, View
 
-_COMMANDS = ("run", "help")
+_NAMES = ("run", "help", *(command.name for command in COMMANDS))
 _IN_THE_BACKGROUND = (
     "{} runs in the background: `_` is its job, with .prediction and .cancel(); .wait() gives the "
     "prediction, or raises why there is none"
 )
 _LATER = (
-    "runs", "show", "attach", "cancel", "wait", "resume", "rerun", "diff", "code", "stats", "plot",
-    "explore", "info", "search", "api", "alias", "login", "status", "serve", "export", "import",
+    "show", "cancel", "wait", "resume", "rerun", "diff", "code", "info", "search", "api", "alias",
+    "login", "serve",
 )  # fmt: skip
 
 
@@ -63,6 +66,10 @@ class ReplicateMagics(Magics):
     default_model = Unicode(help="The model that runs where a cell names none.").tag(config=True)
     timeout = Union(
         [Unicode(), Float()], default_value="1h", help="Cancel a run after this: 90s, 5m, 1h."
+    ).tag(config=True)
+    prices = Dict(
+        help="What metrics cost in US dollars, by model, for the estimates of %replicate stats: "
+        '{"owner/name": {"predict_time": 0.000225, "output_token_count": 1e-6}}.'
     ).tag(config=True)
     view = Unicode(
         "auto", help=f"Where output goes, if finding it out goes wrong: {', '.join(PLACES)}."
@@ -88,11 +95,50 @@ class ReplicateMagics(Magics):
                 target, prompt = run.line_target_and_prompt()
                 return run.perform(target, prompt, is_line=True)
             case "" | "help" | "-h" | "--help":
-                print(help_text())  # noqa: T201  (it is what was asked for)
+                print(help_text(rest.strip()))  # noqa: T201  (it is what was asked for)
                 return None
+        for known in COMMANDS:
+            if known.name == command:
+                return self._perform(known, rest, scope)
         raise CellError(_no_command(command))
 
+    def _perform(self, command: Command, rest: str, scope: dict[str, Any]) -> Any:
+        """One command of the line; what it gives."""
+        if rest.strip() in {"-h", "--help"}:
+            print(help_text(command.name))  # noqa: T201  (it is what was asked for)
+            return None
+        line = parse_command(command, rest)
+        from replicate_magic.notebook.commands import Commands
+
+        commands = Commands(
+            self.shell,
+            lambda source: eval(source, scope),  # noqa: S307  (the user's own expression)
+            place=self.place(),
+            prices=self.prices,
+            timeout_s=self.timeout_s(),
+        )
+        try:
+            return commands.perform(command.name, line)
+        finally:
+            tell_of_history()
+
     replicate.__doc__ = help_text()
+
+    def place(self) -> Place:
+        """Where output goes."""
+        for place in PLACES:
+            if place == self.view:
+                return find_place() if place == "auto" else place
+        raise CellError(
+            f"%config ReplicateMagics.view is {self.view}: there is {', '.join(PLACES)}."
+        )
+
+    def timeout_s(self) -> float:
+        """After how many seconds a run is canceled, where nothing else is said."""
+        try:
+            return duration(str(self.timeout))
+        except CellError as error:
+            raise CellError(f"%config ReplicateMagics.timeout: {error}") from error
 
     def keep(self, result: Prediction | Job) -> None:
         """Have `_` hold what came of a cell, as if it had been shown by IPython itself."""
@@ -168,7 +214,7 @@ class _Run:
 
         if self._options.jq is not None:
             jq.check(self._options.jq)  # before anything is paid for
-        place = self._place()
+        place = self._magics.place()
         # With nobody watching, the kernel may end with the last cell, and the run with it.
         background = self._options.bg and place != "headless"
         view = views.choose(self._look(is_line=is_line), place, background=background)
@@ -186,7 +232,10 @@ class _Run:
             if prediction and prediction.id:
                 self._keep(prediction)
             raise
-        return self._finished(job, view)
+        else:
+            return self._finished(job, view)
+        finally:
+            tell_of_history()
 
     def _finished(self, job: Job, view: View) -> Any:
         """Show and keep what came of it; what the line form returns."""
@@ -264,7 +313,7 @@ class _Run:
 
         options = self._options
         return Conditions(
-            timeout_s=options.timeout or self._configured_timeout_s(),
+            timeout_s=options.timeout or self._magics.timeout_s(),
             wait_s=options.wait,
             stream=not options.no_stream,
             log=not options.no_log,
@@ -285,20 +334,6 @@ class _Run:
             "cell": (parent.get("metadata") or {}).get("cellId"),
         }
 
-    def _configured_timeout_s(self) -> float:
-        try:
-            return duration(str(self._magics.timeout))
-        except CellError as error:
-            raise CellError(f"%config ReplicateMagics.timeout: {error}") from error
-
-    def _place(self) -> Place:
-        place = self._magics.view
-        if place not in PLACES:
-            raise CellError(
-                f"%config ReplicateMagics.view is {place}: there is {', '.join(PLACES)}."
-            )
-        return find_place() if place == "auto" else place
-
     def _evaluate(self, source: str) -> Any:
         return eval(source, self._scope)  # noqa: S307  (the user's own expression, from their own cell)
 
@@ -308,6 +343,14 @@ class _Run:
 
         dry_run = session.the_session().dry_run(target, draft, conditions)
         print(dry_run_text(dry_run))  # noqa: T201  (it is what was asked for)
+
+
+def tell_of_history() -> None:
+    """What went wrong with the history, once: it ends no run."""
+    from replicate_magic.runs.history import the_history
+
+    if news := the_history().news():
+        print(f"replicate_magic: {news}", file=sys.stderr)  # noqa: T201  (a cell's own place for warnings)
 
 
 def _text_of(path: str) -> str:
@@ -349,7 +392,7 @@ def _no_command(command: str) -> str:
     if _looks_like_a_model(command):
         return f"A model is run with %replicate run {command}, or with %%replicate {command}."
     return (
-        f"There is no %replicate {command}.{did_you_mean(command, _COMMANDS)} "
+        f"There is no %replicate {command}.{did_you_mean(command, _NAMES)} "
         "%replicate help lists what there is; %replicate run MODEL PROMPT runs a model."
     )
 
@@ -361,8 +404,6 @@ def load(shell: InteractiveShell) -> None:
 
 def unload(shell: InteractiveShell) -> None:
     """Take the magics away, the lazy entry too, and end what they have running."""
-    import sys
-
     manager = shell.magics_manager
     for table in manager.magics.values():
         table.pop("replicate", None)

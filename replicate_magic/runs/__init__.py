@@ -15,17 +15,17 @@ class _Runs(ModuleType):
     """The package, which answers for the function that has its name."""
 
     def __call__(self, **filters: Any) -> Any:
-        from replicate_magic import functions
+        from replicate_magic import tables
 
-        return functions.runs(**filters)
+        return tables.runs(**filters)
 
     @property
     def __signature__(self) -> Any:
         import inspect
 
-        from replicate_magic import functions
+        from replicate_magic import tables
 
-        return inspect.signature(functions.runs)
+        return inspect.signature(tables.runs)
 
 
 sys.modules[__name__].__class__ = _Runs

@@ -16,7 +16,7 @@ from replicate_magic.runs.history import the_history
 from replicate_magic.runs.record import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,8 +25,8 @@ _PLAIN = (
     "{count:,} of {of:,} rows are not in the history any more: jq sees of those what the frame "
     "holds, which is less than the prediction's JSON"
 )
-_SUGGESTS_MAP = (
-    "the program kept every row and gave neither booleans nor the documents: to see what it makes "
+SUGGESTS_MAP = (
+    "The program kept every row and gave neither booleans nor the documents: to see what it makes "
     "of them, use {map}"
 )
 
@@ -48,11 +48,18 @@ class Jq:
     In jq `null` is less than any number, so `.metrics.predict_time < 2` also holds where there is
     none; https://jqlang.org/manual/ has the language.
 
+    Args:
+        data: the frame or the list.
+        tell: handed what is to be noticed; a warning unless told.
+
     Raises:
         JqError: it is neither a frame nor a list of dicts or JSON texts.
     """
 
-    def __init__(self, data: pd.DataFrame | Sequence[Any]) -> None:
+    def __init__(
+        self, data: pd.DataFrame | Sequence[Any], *, tell: Callable[[str], object] | None = None
+    ) -> None:
+        self._tell = tell or _warn
         self._frame = data if is_frame(data) else None
         self._items = () if is_frame(data) else data
         if not isinstance(self._items, list | tuple):
@@ -79,7 +86,7 @@ class Jq:
         """
         found = self.matches(program, args=args, skip_errors=skip_errors)
         if found.suggests_map:
-            _warn(_SUGGESTS_MAP.format(map=".jq.map(…)"))
+            self._tell(SUGGESTS_MAP.format(map=".jq.map(…)"))
         kept = [position for position, keeps in enumerate(found.flags) if keeps]
         if self._frame is not None:
             return self._frame.iloc[kept]
@@ -138,8 +145,7 @@ class Jq:
             return f"row {position}"
         return f"run {self._frame['id'].iloc[position]}"
 
-    @staticmethod
-    def _of_history(frame: pd.DataFrame) -> Iterator[str]:
+    def _of_history(self, frame: pd.DataFrame) -> Iterator[str]:
         """The predictions; a row without one, such as a request that got no id, as it stands."""
         ids = [name if isinstance(name, str) else "" for name in frame["id"]]
         missing = 0
@@ -151,11 +157,11 @@ class Jq:
             else:
                 yield found
         if missing:
-            _warn(_PLAIN.format(count=missing, of=len(ids)))
+            self._tell(_PLAIN.format(count=missing, of=len(ids)))
 
     def _tell_skipped(self, found: jq.Matches | jq.Mapped) -> None:
         if found.skipped:
-            _warn(
+            self._tell(
                 _SKIPPED.format(count=found.skipped, of=len(self), why=one_line(found.first_error))
             )
 

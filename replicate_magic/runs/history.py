@@ -10,12 +10,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.errors import HistoryError
+from replicate_magic.errors import HistoryError, NotFound
 from replicate_magic.plain import one_line
 from replicate_magic.runs.store import Query, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.record import Record
@@ -54,7 +54,7 @@ class History:
         self._opened = False
         self._spare: Store | None = None  # holds what the file did not take
         self._news = ""
-        self._told: set[str] = set()
+        self._told: list[str] = []
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -78,22 +78,39 @@ class History:
         except HistoryError as error:
             self._trouble(error)
 
-    def import_lines(self, lines: Iterable[str]) -> int:
-        """Adds lines of `export_lines`; how many there were.
+    def import_line(self, line: str) -> None:
+        """Adds a line of `export_lines`.
 
         Raises:
-            ValueError: a line is not one of an export; those before it are kept.
+            ValueError: it is not one.
         """
-        count, store = 0, self._store() or self._spared()
-        for line in lines:
-            store.import_line(line)
-            count += 1
-        return count
+        (self._store() or self._spared()).import_line(line)
 
-    def delete(self, ids: list[str]) -> None:
-        """Deletes the rows of these ids."""
-        for store in self._stores():
-            store.delete(Query(ids=ids), apply=True)
+    def delete(self, ids: Sequence[str]) -> int:
+        """Deletes rows, and those files in `home()` that no other row names.
+
+        Returns:
+            How many files.
+        """
+        query, stores = Query(ids=ids), self._stores()
+        theirs = {path for store in stores for path in store.files(query)}
+        for store in stores:
+            store.delete(query, apply=True)
+        if not theirs:
+            return 0
+        kept = {path for store in stores for path in store.files(Query())}
+        return sum(map(self._remove, theirs - kept))
+
+    def _remove(self, path: str) -> bool:
+        """Deletes a file that lies in our folder; whether it was there."""
+        file = Path(path).resolve()
+        if not file.is_relative_to(self.path.parent.resolve()):
+            return False
+        try:
+            file.unlink()
+        except OSError:
+            return False
+        return True
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -143,6 +160,11 @@ class History:
         return sum(store.count(query or Query()) for store in self._stores())
 
     # -- what went wrong ----------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str:
+        """Why runs are kept in memory, if they are."""
+        return self._told[-1] if self._told and (self._file is None or self._spare) else ""
 
     def news(self) -> str:
         """What went wrong and was not told yet, in a line or two; empty where nothing did."""
@@ -217,7 +239,7 @@ class History:
 
     def _tell(self, message: str) -> None:
         if message not in self._told:
-            self._told.add(message)
+            self._told.append(message)
             self._news = "\n".join(filter(None, (self._news, message)))
 
 
@@ -230,6 +252,25 @@ def the_history() -> History:
     path = home() / _NAME
     with _MAKING:
         return _HISTORIES.setdefault(path, History(path))
+
+
+def found(prefix: str) -> Record:
+    """The one prediction whose id begins so.
+
+    Raises:
+        NotFound: there is none, or several.
+    """
+    records = the_history().find(prefix)
+    if len(records) == 1:
+        return records[0]
+    if not records:
+        raise NotFound(
+            f"No run of the history has an id that begins with {one_line(prefix, limit=60)}. "
+            "%replicate runs --remote fetches the account's predictions.",
+            status=404,
+        )
+    ids = ", ".join(record.id for record in records[:5])
+    raise NotFound(f"{one_line(prefix, limit=60)} begins several ids: {ids}.", status=404)
 
 
 def close() -> None:

@@ -48,6 +48,10 @@ _READ = """
     SELECT key, origin, model, prompt, output, raw, raw_local, document.local
     FROM prediction JOIN text USING (key) JOIN document USING (key)
 """
+_FILES = """
+    SELECT json_extract(file.value, '$.path')
+    FROM document, json_each(document.local, '$.files') AS file
+"""
 _NEWEST_FIRST = " ORDER BY created_us DESC, key DESC"
 
 
@@ -145,6 +149,13 @@ class Store:
         with self._connections.lent(write=True) as connection:
             sql = f"DELETE FROM prediction WHERE key IN ({keys})"  # noqa: S608  (constants)
             return connection.execute(sql, values).rowcount
+
+    def files(self, query: Query) -> list[str]:
+        """The paths of the files that rows name as saved: `local.files[].path`."""
+        keys, values = selection(query, "key")
+        sql = f"{_FILES} WHERE document.key IN ({keys})"
+        with self._connections.lent() as connection:
+            return [path for [path] in connection.execute(sql, values) if isinstance(path, str)]
 
     # -- reading ------------------------------------------------------------------------------
 

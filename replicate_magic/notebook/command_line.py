@@ -1,0 +1,174 @@
+"""Owns what may be written behind `%replicate COMMAND`; one table is parser, help and errors.
+
+It must not know what a command does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic.cell.grammar import tokenize
+from replicate_magic.cell.options import Option, take_option
+from replicate_magic.errors import CellError
+from replicate_magic.plain import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILTERS = ("model", "status", "since", "until", "tag", "text", "limit")
+_YES = Option(name="yes", short="y", kind="flag", help="do it")
+_ARG = Option(
+    name="arg", kind="pair", value="NAME=VALUE",
+    help="what the program sees as $NAME; NAME={{expr}} is any Python object",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command of the line.
+
+    Attributes:
+        name: its name.
+        usage: what may stand behind it, as help shows it.
+        help: one line for people.
+        words: how many words it takes, at most.
+        needs: how many it takes, at least.
+        filters: whether it takes `model=…` and the like.
+        options: its options.
+    """
+
+    name: str
+    usage: str = ""
+    help: str
+    words: int = 0
+    needs: int = 0
+    filters: bool = False
+    options: tuple[Option, ...] = ()
+
+
+COMMANDS = (
+    Command(
+        name="runs", usage="[JQ]", words=1, filters=True,
+        help="the table of runs; those that a jq program keeps",
+        options=(
+            Option(
+                name="map", kind="text", value="JQ",
+                help="a new table, one row an output: --map '{model, t: .metrics.predict_time}'",
+            ),
+            Option(
+                name="all", kind="text", value="JQ",
+                help="the program sees all of them as one array: --all 'group_by(.model)'",
+            ),
+            _ARG,
+            Option(name="skip-errors", kind="flag", help="leave out rows the program fails on"),
+            Option(
+                name="remote", kind="flag",
+                help="first fetch the account's predictions, by since=, until= and limit=",
+            ),
+            Option(name="delete", kind="flag", help="delete them from the history (with --yes)"),
+            _YES,
+        ),
+    ),
+    Command(
+        name="stats", usage="[JQ]", words=1, filters=True,
+        help="for each model: runs, success, times, speed, tokens, estimated cost", options=(_ARG,),
+    ),
+    Command(
+        name="plot", usage="[METRIC]", words=1, filters=True,
+        help="a picture of a metric, by model and over time (default predict_time)",
+        options=(
+            Option(name="by", kind="text", value="COLUMN", help="group by this (default model)"),
+        ),
+    ),
+    Command(
+        name="explore", filters=True,
+        help="a live table: type jq, see what it keeps, open a run, take the table along",
+    ),
+    Command(
+        name="attach", usage="[ID]", words=1,
+        help="follow runs that had not ended when their kernel did, and complete their rows",
+        options=(
+            Option(
+                name="timeout", kind="duration", value="DURATION",
+                help="cancel when this much time is over (default 1h)",
+            ),
+        ),
+    ),
+    Command(
+        name="export", usage="PATH", words=1, needs=1,
+        help="write the history as JSON lines", options=(_YES,),
+    ),
+    Command(
+        name="import", usage="PATH", words=1, needs=1,
+        help="add the JSON lines of an export to the history",
+    ),
+    Command(name="status", help="which API and token, where the history is, and how big"),
+)  # fmt: skip
+"""All commands but `run`, which is the cell in a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What stands behind a command.
+
+    Attributes:
+        words: what is neither filter nor option.
+        filters: `key=value`, as text.
+        options: by their names as identifiers.
+    """
+
+    words: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def word(self) -> str | None:
+        """The only word, if there is one."""
+        return self.words[0] if self.words else None
+
+
+def parse_command(command: Command, text: str) -> CommandLine:
+    """Read what stands behind a command.
+
+    Raises:
+        CellError: an unknown option or filter, a missing value, a word too many.
+    """
+    words: list[str] = []
+    filters: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    listed_by = f"%replicate help {command.name}"
+    tokens = iter(tokenize(text))
+    for token in tokens:
+        if token.is_option:
+            rest = (value.text for value in tokens)
+            take_option(token.text, rest, options, command.options, listed_by=listed_by)
+        elif token.key is not None:
+            _take_filter(command, token.key, token.given.text, filters)
+        else:
+            words.append(token.text)
+    if len(words) > command.words:
+        raise CellError(_too_many(command, words))
+    if len(words) < command.needs:
+        raise CellError(f"Write %replicate {command.name} {command.usage}.")
+    return CommandLine(words=tuple(words), filters=filters, options=options)
+
+
+def _take_filter(command: Command, key: str, value: str, filters: dict[str, str]) -> None:
+    known = FILTERS if command.filters else ()
+    if key not in known:
+        there = f"There is {', '.join(f'{name}=' for name in known)}." if known else ""
+        raise CellError(
+            f"%replicate {command.name} has no filter {key}=.{did_you_mean(key, known)} {there} "
+            "A jq program goes in quotes.".replace("  ", " ")
+        )
+    if key in filters:
+        raise CellError(f"{key}= is given twice.")
+    filters[key] = value
+
+
+def _too_many(command: Command, words: list[str]) -> str:
+    if command.usage == "[JQ]":
+        return "A jq program is one argument: put it in quotes, '.metrics.predict_time > 2'."
+    taken = f"%replicate {command.name} {command.usage}".rstrip()
+    return f"{words[command.words]} is one word too many: write {taken}."

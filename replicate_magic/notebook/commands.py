@@ -1,0 +1,225 @@
+"""Owns the commands of the line that are about the history; must not parse them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from replicate_magic.cell.template import value_of, whole_expression
+from replicate_magic.errors import CellError, ReplicateMagicError
+from replicate_magic.order import Conditions
+from replicate_magic.runs.accessor import SUGGESTS_MAP, Jq
+from replicate_magic.runs.history import found, the_history
+from replicate_magic.runs.query import Query, moment
+from replicate_magic.runs.transfer import export_runs, import_runs
+from replicate_magic.session import the_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from replicate_magic.cell.template import Evaluate
+    from replicate_magic.notebook.command_line import CommandLine
+    from replicate_magic.runs.frame import RunsFrame
+    from replicate_magic.runs.record import Record
+    from replicate_magic.views import Place
+
+
+class Commands:
+    """The commands, for one line.
+
+    Args:
+        shell: where variables are put.
+        evaluate: gives an expression's value in the user's namespace.
+        place: where output goes.
+        prices: what metrics cost, by model.
+        timeout_s: after how many seconds a run is canceled, where nothing else is said.
+    """
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        evaluate: Evaluate,
+        *,
+        place: Place,
+        prices: Mapping[str, Any],
+        timeout_s: float,
+    ) -> None:
+        self._shell = shell
+        self._evaluate = evaluate
+        self._place = place
+        self._prices = prices
+        self._timeout_s = timeout_s
+
+    def perform(self, name: str, line: CommandLine) -> Any:
+        """Do it; what the line gives."""
+        does: dict[str, Callable[[CommandLine], Any]] = {
+            "runs": self._runs,
+            "stats": self._stats,
+            "plot": self._plot,
+            "explore": self._explore,
+            "attach": self._attach,
+            "export": self._export,
+            "import": self._import,
+            "status": self._status,
+        }
+        return does[name](line)
+
+    # -- the table --------------------------------------------------------------------------
+
+    def _runs(self, line: CommandLine) -> Any:
+        options = line.options
+        if "map" in options and "all" in options:
+            raise CellError("--map and --all are two ways: give one of them.")
+        frame = self._selected(line)
+        if options.get("delete"):
+            if "map" in options or "all" in options:
+                raise CellError("--delete goes with a filter, not with --map or --all.")
+            return _delete(frame, yes=bool(options.get("yes")))
+        args = self._args(line)
+        if "map" in options:
+            skip = bool(options.get("skip_errors"))
+            return Jq(frame, tell=_tell).map(options["map"], args=args, skip_errors=skip)
+        if "all" in options:
+            return Jq(frame, tell=_tell).all(options["all"], args=args)
+        return frame
+
+    def _selected(self, line: CommandLine) -> RunsFrame:
+        """The runs that the filters and the jq program leave; `limit=` counts those."""
+        query = _query(line)
+        if line.options.get("remote"):
+            count = the_session().fetch_runs(query)
+            _tell(f"{_runs(count)} fetched.")
+        program = line.word
+        if program is None:
+            return the_history().frame(query)
+        frame = the_history().frame(replace(query, limit=None))
+        found = Jq(frame, tell=_tell).matches(
+            program, args=self._args(line), skip_errors=bool(line.options.get("skip_errors"))
+        )
+        if found.suggests_map:
+            _tell(SUGGESTS_MAP.format(map=f"%replicate runs --map '{program}'"))
+        kept: RunsFrame = frame[found.flags].reset_index(drop=True)
+        return kept if query.limit is None else kept.head(query.limit)
+
+    def _args(self, line: CommandLine) -> dict[str, Any]:
+        """A value that is one expression is its object, any other is text, as for jq itself."""
+        given: Mapping[str, str] = line.options.get("arg", {})
+        return {name: self._value(text) for name, text in given.items()}
+
+    def _value(self, text: str) -> Any:
+        whole = whole_expression(text)
+        return value_of(whole.source, self._evaluate) if whole else text
+
+    # -- what it tells ----------------------------------------------------------------------
+
+    def _stats(self, line: CommandLine) -> Any:
+        from replicate_magic.runs.stats import stats
+
+        return stats(self._selected(line), prices=self._prices)
+
+    def _plot(self, line: CommandLine) -> Any:
+        from replicate_magic.runs.plots import plot
+
+        frame = the_history().frame(_query(line))
+        return plot(frame, line.word or "predict_time", by=line.options.get("by") or "model")
+
+    def _explore(self, line: CommandLine) -> Any:
+        frame = the_history().frame(_query(line))
+        if self._place != "browser":
+            _tell("%replicate explore is a live table for a notebook's page; this is the table.")
+            return frame
+        return None
+
+    # -- after a restart --------------------------------------------------------------------
+
+    def _attach(self, line: CommandLine) -> RunsFrame | None:
+        conditions = Conditions(timeout_s=line.options.get("timeout") or self._timeout_s)
+        if line.word is not None:
+            records = [found(line.word)]
+            self._follow(records[0], conditions)
+        else:
+            records = the_session().unfinished()
+            if not records:
+                _tell("Every run in the history has ended.")
+                return None
+            for record in records:
+                try:
+                    self._follow(record, conditions)
+                except ReplicateMagicError as error:
+                    _tell(str(error))
+        return the_history().frame(Query(ids=[record.id for record in records]))
+
+    def _follow(self, record: Record, conditions: Conditions) -> None:
+        """Follow a run to its end, drawn as its cell drew it; a failed one is drawn too."""
+        from replicate_magic import views
+
+        if record.final:
+            return
+        view = views.choose(views.Look(), self._place)
+        job = the_session().attach(record, conditions, view)
+        views.close(view, job.prediction, why=job.why())
+
+    # -- the file ---------------------------------------------------------------------------
+
+    def _export(self, line: CommandLine) -> Path:
+        path = Path(str(line.word)).expanduser()
+        count = export_runs(path, overwrite=bool(line.options.get("yes")))
+        _tell(f"{path} holds {_runs(count)}.")
+        return path
+
+    def _import(self, line: CommandLine) -> RunsFrame:
+        count = import_runs(str(line.word))
+        _tell(f"{_runs(count)} read from {line.word}.")
+        return the_history().frame(Query())
+
+    def _status(self, _line: CommandLine) -> Any:
+        from replicate_magic.notebook.status import status
+
+        return status()
+
+
+def _query(line: CommandLine) -> Query:
+    given = line.filters
+    return Query(
+        model=given.get("model"),
+        status=given.get("status"),
+        since=moment(given.get("since")),
+        until=moment(given.get("until")),
+        tag=given.get("tag"),
+        text=given.get("text"),
+        limit=_limit(given.get("limit")),
+    )
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise CellError(f"limit={text}: write a number of runs.")
+    return int(text)
+
+
+def _delete(frame: pd.DataFrame, *, yes: bool) -> pd.DataFrame:
+    if not len(frame):
+        raise CellError("No run matches: there is nothing to delete.")
+    if not yes:
+        span = f"{frame['created_at'].min():%Y-%m-%d} to {frame['created_at'].max():%Y-%m-%d}"
+        raise CellError(
+            f"This would delete {_runs(len(frame))} ({span}), and saved files that no other run "
+            "names. --yes does it."
+        )
+    files = the_history().delete(list(frame["id"]))
+    _tell(f"{_runs(len(frame))} deleted{f', and {files:,} saved files' if files else ''}.")
+    return frame
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
+def _tell(message: str) -> None:
+    print(message)  # noqa: T201  (what the person at the line is told)
