@@ -8,7 +8,7 @@ it is done on another thread, in order, and waited for only so long.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge
@@ -111,6 +111,8 @@ def record_of(prediction: Prediction, notes: Notes) -> Record:
 def fetched(raw: Mapping[str, Any], origin: str) -> Record:
     """The row of a prediction as a list of the API has it."""
     prediction = Prediction(model=str(raw.get("model") or ""), raw=raw)
+    if not prediction.files:  # a list of texts is one text, then
+        prediction = replace(prediction, shape="chunks")
     return record_of(prediction, Notes(origin=origin, begun_here=False))
 
 
@@ -118,11 +120,16 @@ def _timings(prediction: Prediction) -> dict[str, float | None]:
     """What was seen from here, in seconds since the call."""
     return {
         "retries": prediction.retries or None,
-        "created_after_s": prediction.created_after_s,
-        "started_after_s": prediction.started_after_s,
-        "first_output_after_s": prediction.first_output_after_s,
-        "finished_after_s": prediction.finished_after_s,
+        "created_after_s": _rounded(prediction.created_after_s),
+        "started_after_s": _rounded(prediction.started_after_s),
+        "first_output_after_s": _rounded(prediction.first_output_after_s),
+        "finished_after_s": _rounded(prediction.finished_after_s),
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """To the tenth of a millisecond, which is more than a network lets one know."""
+    return None if seconds is None else round(seconds, 4)
 
 
 def notebook_name(path: object) -> str | None:
