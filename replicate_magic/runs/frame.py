@@ -42,8 +42,8 @@ class RunsFrame(pd.DataFrame):
     def _constructor(self) -> type[RunsFrame]:
         return RunsFrame
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return pd.DataFrame(self).__reduce_ex__(protocol)
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return pd.DataFrame, (), pd.DataFrame(self).__getstate__()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str] | None:
         # A value shows itself; None leaves it to pandas.
