@@ -61,3 +61,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean …?` with the nearest of the known names, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def count(number: int, what: str) -> str:
+    """Such as `1 run` or `1,234 runs`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.order import Conditions
+from replicate_magic.plain import count
 from replicate_magic.runs.accessor import SUGGESTS_MAP, Jq
 from replicate_magic.runs.history import found, the_history
 from replicate_magic.runs.query import Query, moment
@@ -91,8 +92,8 @@ class Commands:
         """The runs that the filters and the jq program leave; `limit=` counts those."""
         query = _query(line)
         if line.options.get("remote"):
-            count = the_session().fetch_runs(query)
-            _tell(f"{_runs(count)} fetched.")
+            made = the_session().fetch_runs(query)
+            _tell(f"{count(made, 'run')} fetched.")
         program = line.word
         if program is None:
             return the_history().frame(query)
@@ -167,13 +168,13 @@ class Commands:
 
     def _export(self, line: CommandLine) -> Path:
         path = Path(str(line.word)).expanduser()
-        count = export_runs(path, overwrite=bool(line.options.get("yes")))
-        _tell(f"{path} holds {_runs(count)}.")
+        made = export_runs(path, overwrite=bool(line.options.get("yes")))
+        _tell(f"{path} holds {count(made, 'run')}.")
         return path
 
     def _import(self, line: CommandLine) -> RunsFrame:
-        count = import_runs(str(line.word))
-        _tell(f"{_runs(count)} read from {line.word}.")
+        made = import_runs(str(line.word))
+        _tell(f"{count(made, 'run')} read from {line.word}.")
         return the_history().frame(Query())
 
     def _status(self, _line: CommandLine) -> Any:
@@ -209,16 +210,13 @@ def _delete(frame: pd.DataFrame, *, yes: bool) -> pd.DataFrame:
     if not yes:
         span = f"{frame['created_at'].min():%Y-%m-%d} to {frame['created_at'].max():%Y-%m-%d}"
         raise CellError(
-            f"This would delete {_runs(len(frame))} ({span}), and saved files that no other run "
-            "names. --yes does it."
+            f"This would delete {count(len(frame), 'run')} ({span}), and the saved files that no "
+            "other run names. --yes does it."
         )
     files = the_history().delete(list(frame["id"]))
-    _tell(f"{_runs(len(frame))} deleted{f', and {files:,} saved files' if files else ''}.")
+    removed = count(files, "saved file")
+    _tell(f"{count(len(frame), 'run')} deleted{f', and {removed}' if files else ''}.")
     return frame
-
-
-def _runs(count: int) -> str:
-    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def _tell(message: str) -> None:

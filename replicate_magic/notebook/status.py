@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import __version__
+from replicate_magic.plain import count
 from replicate_magic.runs.history import the_history
 from replicate_magic.session import the_session
 from replicate_magic.views.status import size
@@ -41,7 +42,7 @@ class Status:
 
     def __str__(self) -> str:
         token = f"token from {self.token_from}" if self.token_from else "no token: local/… only"
-        rows = f"{self.runs:,} runs, {size(self.size_bytes)}"
+        rows = f"{count(self.runs, 'run')}, {size(self.size_bytes)}"
         left = f"; {self.unfinished:,} unfinished: %replicate attach" if self.unfinished else ""
         lines = [
             f"replicate_magic {self.version}",

@@ -1,0 +1,271 @@
+"""The commands about the history, in real kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+
+import pytest
+from replicate_server import become, hold, say
+
+CELL = "%%replicate acme/poet --tag fruit\nName {{1 + 1}} fruits."
+
+
+@pytest.fixture
+def environment(environment, tmp_path):
+    return {**environment, "REPLICATE_MAGIC_HOME": str(tmp_path / "home")}
+
+
+def quick(text="Hello", **change):
+    return say(text), become("succeeded", metrics={"predict_time": 3.0}, **change)
+
+
+def test_the_table_of_runs_shows_the_first_rows_and_how_many_there_are(execute, replicate):
+    replicate.tells(*quick())
+    _, _, shown, found = execute(
+        CELL,
+        "import replicate_magic as rm\nfor _ in range(24): rm.run('acme/poet', prompt='again')",
+        "%replicate runs",
+        "df = %replicate runs tag=fruit limit=3\nprint(len(df), df.prompt[0])",
+    )
+    [bundle] = shown.bundles
+
+    assert "Showing 20 of 25 runs" in bundle["text/plain"]
+    assert "<table" in bundle["text/html"]
+    assert found.text == "1 Name 2 fruits."
+
+
+def test_jq_filters_maps_and_takes_all(execute, replicate):
+    replicate.tells_in_turn(quick(), (become("failed", error="E1001"),))
+    replicate.tells(*quick("More"))
+    outputs = execute(
+        CELL,
+        "%replicate run acme/poet -q x",
+        CELL,
+        """df = %replicate runs '.status == "succeeded"'\nprint(len(df))""",
+        "%replicate runs '.id'",
+        "x = %replicate runs --map '{o: (.output | add)}' status=succeeded\nprint(x.o.tolist())",
+        "n = %replicate runs --all length\nprint(n)",
+        "threshold = 2\nx = %replicate runs --arg t={{threshold}} '.metrics.predict_time > $t'\n"
+        "print(len(x))",
+        """%replicate runs 'if .error then error("no") else true end'""",
+        """x = %replicate runs 'if .error then error("no") else true end' --skip-errors\n"""
+        "print(len(x))",
+    )
+
+    assert outputs[3].text == "2"
+    assert "use %replicate runs --map '.id'" in outputs[4].printed
+    assert outputs[5].text == "['More', 'Hello']"
+    assert outputs[6].text == "3"
+    assert outputs[7].text == "2"
+    assert outputs[8].error.startswith("JqError: jq: no (run ")
+    assert "failed on 1 of 3 rows" in outputs[9].printed
+    assert outputs[9].text.endswith("2")
+
+
+def test_deleting_says_what_it_would_and_wants_yes(execute, replicate):
+    replicate.tells(*quick())
+    _, asked, kept, done, left = execute(
+        CELL,
+        "%replicate runs --delete tag=fruit",
+        "x = %replicate runs\nprint(len(x))",
+        "x = %replicate runs --delete --yes '.local.tag == \"fruit\"'",
+        "x = %replicate runs\nprint(len(x))",
+    )
+
+    assert asked.error.startswith("CellError: This would delete 1 run (20")
+    assert "--yes does it" in asked.told
+    assert kept.text == "1"
+    assert done.text == "1 run deleted."
+    assert left.text == "0"
+
+
+def test_saved_files_go_with_the_last_row_that_names_them(execute, tmp_path):
+    inside, shared = (
+        tmp_path / "home" / "outputs" / "a.png",
+        tmp_path / "home" / "outputs" / "b.png",
+    )
+    outside = tmp_path / "mine.png"
+    inside.parent.mkdir(parents=True)
+    for file in (inside, shared, outside):
+        file.write_bytes(b"x")
+    lines = [
+        json.dumps({
+            "origin": "https://x/v1", "model": "o/n", "prompt": "", "output": "",
+            "raw": {"id": name, "status": "succeeded", "created_at": "2026-01-01T00:00:00Z"},
+            "local": {"files": [{"path": str(file)} for file in files]},
+        })
+        for name, files in {"one": [inside, shared, outside], "two": [shared]}.items()
+    ]  # fmt: skip
+    (tmp_path / "old.jsonl").write_text("\n".join(lines))
+    *_, done = execute(
+        f"x = %replicate import {tmp_path / 'old.jsonl'}",
+        "x = %replicate runs --delete --yes '.id == \"one\"'",
+    )
+
+    assert done.text == "1 run deleted, and 1 saved file."
+    assert [file.exists() for file in (inside, shared, outside)] == [False, True, True]
+
+
+def test_the_history_goes_out_and_comes_back_in(execute, replicate, tmp_path):
+    replicate.tells(*quick())
+    path = tmp_path / "all runs.jsonl"
+    _, out, again, back = execute(
+        CELL,
+        f"x = %replicate export '{path}'",
+        f"x = %replicate export '{path}'",
+        "import os\nos.environ['REPLICATE_MAGIC_HOME'] += '2'\n"
+        f"x = %replicate import '{path}'\nprint(x.prompt.tolist(), x.tag.tolist())",
+    )
+    line = json.loads(path.read_text())
+
+    assert out.text == f"{path} holds 1 run."
+    assert "exists" in again.told
+    assert back.text.endswith("['Name 2 fruits.'] ['fruit']")
+    assert line["local"]["template"] == "Name {{1 + 1}} fruits."
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_line_that_is_no_run_is_named(execute, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"not": "a run"}\n')
+    bad, missing = execute(
+        f"%replicate import {tmp_path / 'bad.jsonl'}", f"%replicate import {tmp_path / 'none'}"
+    )
+
+    assert bad.error.startswith("HistoryError:")
+    assert "run 1" in bad.told
+    assert "No such file" in missing.told
+
+
+def test_status_says_where_the_history_is_and_how_big(execute, replicate, tmp_path):
+    replicate.tells(*quick())
+    _, shown, fields = execute(
+        CELL, "%replicate status", "s = %replicate status\nprint(s.runs, s.history, s.unfinished)"
+    )
+
+    assert f"history  {tmp_path / 'home' / 'history.db'} (1 run, " in shown.text
+    assert "token from REPLICATE_API_TOKEN" in shown.text
+    assert replicate.token not in shown.text
+    assert fields.text == f"1 {tmp_path / 'home' / 'history.db'} 0"
+
+
+def test_stats_tells_each_models_figures_and_cost_by_given_prices(execute, replicate):
+    replicate.tells(*quick())
+    _, _, shown, made = execute(
+        CELL,
+        '%config ReplicateMagics.prices = {"acme/poet": {"predict_time": 0.5}}',
+        "%replicate stats",
+        "x = %replicate stats\nprint(x.cost_usd[0], x.runs[0], x.success_rate[0])",
+    )
+
+    assert "acme/poet" in shown.text
+    assert made.text == "1.5 1 1.0"
+
+
+def test_a_plot_is_a_picture(execute, replicate):
+    pytest.importorskip("matplotlib")
+    replicate.tells(*quick())
+    _, _, shown, wrong = execute(CELL, CELL, "%replicate plot predict_time", "%replicate plot spee")
+
+    assert "image/png" in shown.bundles[0]
+    assert "predict_time" in wrong.told
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("runs a b", "put it in quotes"),
+        ("runs modl=x", "Did you mean model?"),
+        ("runs limit=few", "limit=few: write a number of runs"),
+        ("runs since=later", "later is no moment: write 2026-01-31"),
+        ("runs --mpa .", "Did you mean --map? %replicate help runs lists them."),
+        ("runs --map . --all .", "give one of them"),
+        ("runs --map . --delete", "--delete goes with a filter"),
+        ("runs --arg 5 .", "--arg 5: write NAME=VALUE"),
+        ("runs '.a =='", "syntax error"),
+        ("export", "Write %replicate export PATH."),
+        ("attach a b", "b is one word too many: write %replicate attach [ID]."),
+        ("attach nothing", "No run of the history has an id that begins with nothing"),
+        ("statu", "Did you mean status?"),
+        ("rerun x", "not part of this version"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_told(told, line, lines_told):
+    assert told in lines_told[line]
+
+
+@pytest.fixture(scope="module")
+def lines_told(request, tmp_path_factory):
+    """What each wrong line is told, all of them by one kernel."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    marks = next(
+        mark for mark in test_a_line_that_makes_no_sense_is_told.pytestmark
+        if mark.name == "parametrize"
+    )  # fmt: skip
+    lines = [line for line, _ in marks.args[1]]
+    cells = [nbformat.v4.new_code_cell(f"%replicate {line}") for line in lines]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    home = tmp_path_factory.mktemp("home")
+    NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute(
+        env={**os.environ, "REPLICATE_MAGIC_HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
+    )
+    return {
+        line: " ".join("\n".join(cell.outputs[0]["traceback"]).split())
+        for line, cell in zip(lines, notebook.cells, strict=True)
+    }
+
+
+def test_every_command_has_a_help_text(execute):
+    listed, *each = execute(
+        "%replicate help", *(f"%replicate {name} -h" for name in ("runs", "attach", "plot"))
+    )
+
+    assert "  attach [ID]" in listed.printed
+    assert "--skip-errors" in each[0].printed
+    assert "model=owner/name" in each[0].printed
+    assert "model=owner/name" not in each[1].printed
+    assert each[2].printed.startswith("%replicate plot [METRIC] [filters] [options]")
+
+
+def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environment, tmp_path):
+    """The kernel is killed in the middle of a stream; the next one has the whole answer."""
+    replicate.tells(say("Once"), hold(), say(" upon a time"), become("succeeded"))
+    begun = execute_and_kill(environment, CELL, lambda: replicate.wait_for("stream"))
+    assert begun
+    replicate.release()
+    replicate.until(lambda: replicate.predictions[0]["status"] == "succeeded")
+    before, attached, after, nothing = execute(
+        "x = %replicate runs\nprint(x.status.tolist(), x.tag.tolist(), x.prompt.tolist())",
+        "x = %replicate attach",
+        "x = %replicate runs\nprint(x.status.tolist(), x.tag.tolist(), x.output.tolist())",
+        "%replicate attach",
+    )
+
+    assert before.text == "['starting'] ['fruit'] ['Name 2 fruits.']"
+    assert "Once upon a time" in attached.text
+    assert "acme/poet · succeeded" in attached.text
+    assert after.text == "['succeeded'] ['fruit'] ['Once upon a time']"
+    assert nothing.text == "Every run in the history has ended."
+    assert len(replicate.seen("create")) == 1
+    assert not replicate.seen("cancel")
+
+
+def execute_and_kill(environment, cell, until):
+    """Run a cell in a kernel, and kill it without a warning when the time has come."""
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(env=environment)
+    try:
+        client.execute(cell)
+        until()
+        kernel = manager.provisioner.process
+        kernel.kill()
+        return kernel.wait(10) is not None or sys.platform == "win32"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
