@@ -270,7 +270,7 @@ def test_a_library_has_its_one_room(libraries, places):
 
 
 def test_no_library_is_used_that_is_not_declared():
-    declared = {"httpx", "pandas", "jq", "IPython", "traitlets", "anywidget", "ipywidgets"}
+    declared = {"httpx", "numpy", "pandas", "jq", "IPython", "traitlets", "anywidget", "ipywidgets"}
     declared |= {"markdown_it", "nh3", "platformdirs", "starlette", "uvicorn", "xllamacpp"}
     declared |= {"multipart", "python_multipart", "matplotlib", "_winapi", "msvcrt", PACKAGE}
     foreign = {found.library for found in AT_RUN_TIME} - set(sys.stdlib_module_names) - declared

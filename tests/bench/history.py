@@ -1,20 +1,26 @@
-"""Recording a run, and the table of all runs beside reading and parsing their documents.
+"""Recording a run, and the table of all runs beside `pd.json_normalize` of their documents.
 
 `python tests/bench/history.py [N]` makes N predictions of about 2 KB (100,000 unless told): 70 %
-with a list of tokens as output, 22 % images, 8 % a string. All reads are of the same file.
+with a list of tokens as output, 22 % images, 8 % a string. All reads are of the same file. Memory
+is the highest of a process of its own, less what it has with pandas imported.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
+
+import replicate_magic as rm
 from replicate_magic.runs.store import Query, Record, Store
 
 ORIGIN = "https://api.replicate.com/v1"
@@ -109,25 +115,53 @@ def fill(store: Store, rows: int) -> None:
 
 def main(rows: int = 100_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["REPLICATE_MAGIC_HOME"] = folder
         store = Store.open(Path(folder) / "history.db")
         fill(store, rows)
         ids = store.columns(Query())["id"]
-        latest = Query(limit=100)
         for _ in range(2):
-            every_s = timed("columns of all", lambda: store.columns(Query()))
-            timed("columns of the latest 100", lambda: store.columns(latest))
+            table_s = timed("rm.runs()", rm.runs)
+            timed("rm.runs(limit=100)", lambda: rm.runs(limit=100))
             read_s = timed("documents of all, unparsed", lambda: sum(map(len, read(store, ids))))
             parsed_s = timed(
                 "documents of all, parsed", lambda: list(map(json.loads, read(store, ids)))
             )
-            print(f"{'columns beside parsed documents':56} {parsed_s / every_s:10.1f} times faster")
+            normal_s = timed(
+                "documents of all, parsed, pd.json_normalize",
+                lambda: pd.json_normalize(list(map(json.loads, read(store, ids)))),
+            )
+            print(f"{'rm.runs() beside json_normalize':56} {normal_s / table_s:10.1f} times faster")
+            print(f"{'rm.runs() beside parsing alone':56} {parsed_s / table_s:10.1f} times faster")
             print(f"{'of which reading':56} {read_s / parsed_s:10.0%}")
+        for what in ("rm.runs()", NORMALIZED):
+            print(f"{'memory of ' + what[-40:]:56} {memory_mb(what):10.0f} MB over the base")
         timed("text= in all", lambda: store.count(Query(text="no such words")))
         timed("text= with a letter outside ASCII", lambda: store.count(Query(text="Ä")))
         timed("an id by its beginning", lambda: store.find("0000001"))
         timed("the unfinished", store.unfinished)
         timed("close", store.close)
         timed("open", lambda: Store.open(Path(folder) / "history.db").close())
+
+
+NORMALIZED = "pd.json_normalize([json.loads(t) for t in the_history().documents(rm.runs()['id'])])"
+PEAK = """
+import json, re
+import pandas as pd, replicate_magic as rm
+from pathlib import Path
+from replicate_magic.runs.history import the_history
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
+len(rm.runs(limit=1)); base = peak(); kept = {what}; print(peak() - base)
+"""
+
+
+def memory_mb(what: str) -> float:
+    """The highest memory of a process that makes this, over its own before; on Linux."""
+    program = PEAK.format(what=what)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
 
 
 def read(store: Store, ids: list[str]):
