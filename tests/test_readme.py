@@ -48,3 +48,4 @@ def test_the_first_command_prints_the_quickstart_with_its_answers_on_a_fresh_clo
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("succeeded") > 4
     assert "PredictionFailed" in done.stdout
+    assert "8 runs" in done.stdout
