@@ -6,7 +6,9 @@ import json
 import os
 import stat
 import sys
+import time
 
+import httpx
 import pytest
 from replicate_server import become, hold, say
 
@@ -253,6 +255,42 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
     assert nothing.text == "Every run in the history has ended."
     assert len(replicate.seen("create")) == 1
     assert not replicate.seen("cancel")
+
+
+@pytest.mark.model
+def test_a_run_of_an_engine_that_outlives_its_kernel_is_attached(engine, execute, environment):
+    """As on Replicate: the kernel is killed, the prediction goes on, and the next kernel has it."""
+    environment |= {"REPLICATE_BASE_URL": engine.base_url, "REPLICATE_API_TOKEN": engine.token}
+    cell = "%%replicate local/smollm2-135m-instruct max_tokens=150 seed=1\nWrite a long story about a ship and its cat."
+    assert execute_and_kill(environment, cell, lambda: streaming(environment))
+    before, attached, after = execute(
+        "x = %replicate runs\nprint(x.status.tolist(), x.output.tolist())",
+        "x = %replicate attach",
+        "p = %replicate runs --map '{status, id}'\nprint(p.status.tolist())\n"
+        "x = %replicate runs\nprint(x['metrics.output_token_count'][0], len(x.output[0]))",
+        env=environment,
+    )
+    tokens, characters = map(int, after.text.splitlines()[1].split())
+
+    assert before.text == "['starting'] ['']"
+    assert "local/smollm2-135m-instruct" in attached.text
+    assert "succeeded" in attached.text
+    assert after.text.startswith("['succeeded']")
+    assert 20 < tokens <= 150
+    assert characters > 50
+
+
+def streaming(environment):
+    """Wait until the engine has begun to answer the newest prediction."""
+    url = f"{environment['REPLICATE_BASE_URL']}/v1/predictions"
+    headers = {"authorization": f"Bearer {environment['REPLICATE_API_TOKEN']}"}
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 30:
+        [newest, *_] = httpx.get(url, headers=headers).json()["results"] or [{}]
+        if newest.get("status") == "processing":
+            return
+        time.sleep(0.05)
+    pytest.fail("the engine has not begun")
 
 
 def execute_and_kill(environment, cell, until):
