@@ -106,7 +106,7 @@ LAYERS = (
     ("api.answers", "api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
     ("searching",),
-    ("endpoint", "explorer", "job", "recording"),
+    ("endpoint", "explorer", "job", "recording", "source"),
     ("order",),
     ("runner",),
     ("session",),

@@ -101,7 +101,12 @@ class Jq:
         and the errors are those of `filter`.
         """
         found = jq.mapped(
-            program, self.documents(), args=args, names=self.name, skip_errors=skip_errors
+            program,
+            self.documents(),
+            args=args,
+            names=self.name,
+            skip_errors=skip_errors,
+            trusted=self._trusted,
         )
         self._tell_skipped(found)
         return values_frame([output for outputs in found.outputs for output in outputs])
@@ -123,7 +128,12 @@ class Jq:
     ) -> jq.Matches:
         """Which rows `filter` keeps; the arguments are its own."""
         found = jq.matches(
-            program, self.documents(), args=args, names=self.name, skip_errors=skip_errors
+            program,
+            self.documents(),
+            args=args,
+            names=self.name,
+            skip_errors=skip_errors,
+            trusted=self._trusted,
         )
         self._tell_skipped(found)
         return found
@@ -144,6 +154,11 @@ class Jq:
         if self._frame is None or not is_runs(self._frame):
             return f"row {position}"
         return f"run {self._frame['id'].iloc[position]}"
+
+    @property
+    def _trusted(self) -> bool:
+        """Whether all texts were written here, and not by the caller."""
+        return not any(isinstance(item, str) for item in self._items)
 
     def _of_history(self, frame: pd.DataFrame) -> Iterator[str]:
         """The predictions; a row without one, such as a request that got no id, as it stands."""

@@ -12,6 +12,7 @@ from replicate_magic.errors import JqError
 from replicate_magic.plain import one_line
 from replicate_magic.runs import jq_process
 from replicate_magic.runs.jq_process import HelperError, Reply, Request
+from replicate_magic.runs.jq_prune import visible_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ _CHUNK_CHARACTERS = 1 << 20
 _CHARACTERS_PER_S = 1_000_000  # a slow machine reads as many; a fast one six times more
 _ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset({"ENV", "__loc__", "__prog_args"})
+_SCALARS = (str, int, float, type(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Program:
     text: str
     args: str
     mode: str
+    keys: tuple[str, ...]
     deadline_s: float
     names: Callable[[int], str]
 
@@ -50,16 +53,22 @@ def prepared(
     *,
     deadline_s: float,
     names: Callable[[int], str],
+    trusted: bool = False,
 ) -> Program:
     """The program, after a look at what jq itself would not refuse.
+
+    Where the documents are `trusted` to be JSON, those keys that it cannot see are left out.
 
     Raises:
         JqError: the program or an argument cannot be handed to jq.
     """
+    text, values = _checked_program(program), args or {}
+    scalars = {name for name, value in values.items() if isinstance(value, _SCALARS)}
     return Program(
-        text=_checked_program(program),
-        args=_checked_args(args or {}),
+        text=text,
+        args=_checked_args(values),
         mode=mode,
+        keys=visible_keys(text, mode=mode, variables=scalars) if trusted else (),
         deadline_s=deadline_s,
         names=names,
     )
@@ -100,6 +109,7 @@ def _request(program: Program, documents: list[str], first: int) -> Request:
         "program": program.text,
         "args": program.args,
         "mode": program.mode,
+        "keys": program.keys,
         "sizes": [len(document) for document in documents],
         "deadline_s": deadline_s,
     }

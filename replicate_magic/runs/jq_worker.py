@@ -5,8 +5,10 @@ argument. A message is two lengths in eight bytes each, most significant first, 
 its header, and that much text. A message of two zeros says only that a long answer gets on.
 
 A request's header holds `program`, `args` (a JSON object as text, each key bound as `$key`),
-`mode`, `sizes` and `deadline_s`. Its text is the documents, one behind the other; `sizes` are their
-lengths in characters, so that nothing is escaped. The modes, and the text of their answers:
+`mode`, `keys`, `sizes` and `deadline_s`. Its text is the documents, one behind the other; `sizes`
+are their lengths in characters, so that nothing is escaped. Where there are `keys`, the documents
+are JSON, and no other key at the top of one changes the answer: most of the time of a simple
+program is jq's reading of what it does not ask for. The modes, and the text of their answers:
 
 - `outputs`: all outputs of each document as one JSON array. Here the header holds `sizes` too, and
   0 where the program failed.
@@ -40,6 +42,8 @@ _TOO_LONG = f"the outputs are longer than {_LONGEST_OUTPUTS:,} characters of JSO
 _NOT_ONE = "the document is not one JSON text"
 _SIZES = struct.Struct(">QQ")
 _SIGN_OF_LIFE_S = 0.5
+_LEVELS = 6  # of brackets in a value
+_LONGEST_PRUNED = 1 << 22  # characters; a match takes some hundred bytes for each string it passes
 
 # jq's limit of memory is `abort()`, and calling an iterator again after an error is one too: so
 # each document gets one fresh iterator, and errors are caught inside jq. Going through `tojson`
@@ -74,6 +78,17 @@ _SURROGATE = re.compile(
 )
 
 
+def _nested(levels: int) -> str:
+    """A pattern of JSON that is known to be right: brackets are counted, and not looked at."""
+    inner = f"{_TEXT}|{_nested(levels - 1)}" if levels > 1 else _TEXT
+    return rf'[\[{{][^"\[\]{{}}]*+(?:(?:{inner})[^"\[\]{{}}]*+)*[\]}}]'
+
+
+# Most strings hold no escaped quote, and a search for a single character is the fastest there is.
+_TEXT = r'"(?:[^"]*+"(?<!\\")|(?=[^"]*+"(?<=\\"))[^"\\]*+(?:\\.[^"\\]*+)*")'
+_VALUE = rf'(?:{_TEXT}|[^"\[\]{{}},]++|{_nested(_LEVELS)})'
+
+
 def main(jq_folder: str) -> None:
     """Answers requests from standard input until it is closed, as it is when the parent ends."""
     sys.path.append(jq_folder)
@@ -96,22 +111,49 @@ def answer(
         program = _compiled(header["program"], header["args"], header["mode"])
     except (ValueError, ImportError) as error:
         return {"compile_error": str(error)[:_LONGEST_ERROR]}, ""
+    documents = _documents(text, header["sizes"])
     match header["mode"]:
         case "flags":
-            return _flags(_each(program, text, header["sizes"], alive))
+            return _flags(_each(program, _pruned(documents, header["keys"]), alive))
         case "together":
-            return _together(program, text, header["sizes"])
+            return _together(program, list(documents))
         case _:
-            return _outputs(_each(program, text, header["sizes"], alive))
+            return _outputs(_each(program, _pruned(documents, header["keys"]), alive))
 
 
 def _documents(text: str, sizes: list[int]) -> Iterator[str]:
     return (text[start:end] for start, end in pairwise(accumulate(sizes, initial=0)))
 
 
-def _each(program: Any, text: str, sizes: list[int], alive: Callable[[], None]) -> Iterator[str]:
+def _pruned(documents: Iterable[str], keys: list[str]) -> Iterable[str]:
+    """The documents with these keys only, null for a missing one; whole if in doubt."""
+    if not keys:
+        return documents
+    shape, template = _shape(tuple(keys))
+    return (_with_keys(document, shape, template) for document in documents)
+
+
+def _with_keys(document: str, shape: re.Pattern[str], template: str) -> str:
+    found = shape.fullmatch(document) if len(document) <= _LONGEST_PRUNED else None
+    return template % found.groups("null") if found else document
+
+
+@functools.lru_cache(maxsize=64)
+def _shape(keys: tuple[str, ...]) -> tuple[re.Pattern[str], str]:
+    """A pattern of objects whose groups are the values of the keys, and what to put those into.
+
+    Of a key that is there twice a group holds the last, as jq does. No part of the pattern can
+    match in two ways: where a document is not of this shape, that is found out in linear time.
+    """
+    members = "".join(f'{re.escape(key)}": ?+({_VALUE})|' for key in keys)
+    others = rf'(?!(?:{"|".join(map(re.escape, keys))})")[^"\\]*+": ?+{_VALUE}'
+    template = ",".join('"{}":%s'.format(key.replace("%", "%%")) for key in keys)
+    return re.compile(rf'\{{(?:"(?:{members}{others}),?+ ?+)*\}}', re.DOTALL), f"{{{template}}}"
+
+
+def _each(program: Any, documents: Iterable[str], alive: Callable[[], None]) -> Iterator[str]:
     """What `_run` gives for each document: one stream of all is no faster, and loses count."""
-    for document in _documents(text, sizes):
+    for document in documents:
         yield _run(program, document)
         alive()
 
@@ -138,9 +180,9 @@ def _outputs(results: Iterable[str]) -> tuple[dict[str, Any], str]:
     return {"sizes": [len(text) for text in texts], **failures.header()}, "".join(texts)
 
 
-def _together(program: Any, text: str, sizes: list[int]) -> tuple[dict[str, Any], str]:
-    array = "[" + ",\n".join(_documents(text, sizes)) + "]"
-    result = _run(program, array, count=len(sizes))
+def _together(program: Any, documents: list[str]) -> tuple[dict[str, Any], str]:
+    array = "[" + ",\n".join(documents) + "]"
+    result = _run(program, array, count=len(documents))
     if len(result) > _LONGEST_OUTPUTS:
         result = "E" + _TOO_LONG
     failures = _Failures()

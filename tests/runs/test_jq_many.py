@@ -303,6 +303,42 @@ def test_outputs_too_large_for_the_kernel_are_refused_over_a_chunk():
     assert "(row 3" in message
 
 
+UNREADABLE = ["[" * 9000 + "]" * 9000, "1" * 5000]
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE, ids=["deep", "long"])
+def test_outputs_that_python_cannot_read_name_their_row(unreadable):
+    documents = [*numbers(700), unreadable, "2", unreadable]
+    message = message_of(jq.mapped, ".", documents, names="prediction p{}".format)
+    assert message == (
+        "jq: an output is nested too deeply, or a number in it is too long, for Python to read "
+        "(prediction p700); 1 more of the first 703 fail\n    ."
+    )
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE, ids=["deep", "long"])
+def test_outputs_that_python_cannot_read_are_skipped(unreadable):
+    mapped = jq.mapped(".", ["1", unreadable, "2", unreadable], skip_errors=True)
+    assert mapped.outputs == [[1], [], [2], []]
+    assert mapped.skipped == 2
+    assert "for Python to read (row 1)" in mapped.first_error
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [
+        (["1", "not JSON", UNREADABLE[1]], "parse error"),
+        (["1", UNREADABLE[1], "not JSON"], "for Python to read"),
+    ],
+)
+def test_the_first_of_all_errors_is_told(documents, told):
+    mapped = jq.mapped(".", documents, skip_errors=True)
+    assert told in mapped.first_error
+    assert "(row 1)" in mapped.first_error
+    assert mapped.skipped == 2
+    assert "1 more of the first 3 fail" in message_of(jq.mapped, ".", documents)
+
+
 # Loops, memory, interrupts, deaths
 
 
@@ -463,23 +499,24 @@ PROGRAMS = [
     "ascii_downcase?", 'test("a")?', "(1, null, .)", "label $f | 1, break $f, 2",
     "infinite | . > 1",
     "[paths]", "tojson | fromjson", '@base64 "\\(.)"', 'splits(",")?',
+    ".a, .b", "{a, status}", ".a - 1", ".metrics | length", "[.a, .b]", '.a // "x" | . == "x"',
     "limit(0; error)", "(false, error)", "(true, error)", "ltrimstr(1)", "$__loc__",
     'getpath(["a"])?',
 ]  # fmt: skip
 
 
 def agree(cli, program, documents):
-    """Ours and the command line's, a document at a time, then all together."""
+    """Ours and the command line's, a document at a time."""
     for document in documents:
         code, printed = cli(program, [document])
-        mapped = jq.mapped(program, [document], skip_errors=True)
-        assert bool(mapped.skipped) == (code != 0), (program, document)
-        if not mapped.skipped:
-            assert mapped.outputs == [printed], (program, document)
-        code, [flag] = cli(f"try any(({program}\n); .) catch {{e: 1}}", [document])
-        matches = jq.matches(program, [document], skip_errors=True)
-        assert (matches.flags == [True]) == (flag is True), (program, document)
-        assert bool(matches.skipped) == isinstance(flag, dict), (program, document)
+        _, [flag] = cli(f"try any(({program}\n); .) catch {{e: 1}}", [document])
+        for trusted in (False, True):
+            mapped = jq.mapped(program, [document], skip_errors=True, trusted=trusted)
+            assert bool(mapped.skipped) == (code != 0), (program, document, trusted)
+            assert mapped.skipped or mapped.outputs == [printed], (program, document, trusted)
+            matches = jq.matches(program, [document], skip_errors=True, trusted=trusted)
+            assert (matches.flags == [True]) == (flag is True), (program, document, trusted)
+            assert bool(matches.skipped) == isinstance(flag, dict), (program, document, trusted)
 
 
 @pytest.mark.slow
@@ -510,7 +547,8 @@ def test_together_agrees_with_slurp(program, cli):
 
 atoms = st.sampled_from(
     [".", ".a", ".a?", ".b?", ".[]?", ".[0]?", "1", "null", "true", "false", '"a"', "empty",
-     "error", "length", "type", "not", "[.]", "{a: .}", "tojson", "keys?", "2.5", "(.a?, .b?)"]
+     "error", "length", "type", "not", "[.]", "{a: .}", "tojson", "keys?", "2.5", "(.a?, .b?)",
+     "{a}", ".status", ".metrics.predict_time", '(.status == "succeeded")']
 )  # fmt: skip
 programs = st.recursive(
     atoms,
