@@ -59,9 +59,8 @@ class Recorder:
 
     def prepare(self) -> None:
         """Have the history opened, while the request is on its way."""
-        if self._history:
-            history = self._history
-            self._last = bridge.the_loop().watch(bridge.on_a_thread(history.open))
+        if self._history and not self._history.is_open:
+            self._last = bridge.the_loop().watch(bridge.on_a_thread(self._history.open))
 
     def saw(self, event: Event, prediction: Prediction) -> None:
         """Keep the prediction, if the event makes that worth while."""
@@ -70,7 +69,7 @@ class Recorder:
 
     async def kept(self) -> None:
         """Wait until all of it is kept; not for a history that is locked."""
-        if self._last:
+        if self._last and not self._last.done():
             await asyncio.wait({self._last}, timeout=_PATIENCE_S)
 
     async def settle(self, prediction: Prediction) -> None:
@@ -88,7 +87,7 @@ class Recorder:
     async def _save_after(
         self, before: asyncio.Task[None] | None, history: History, prediction: Prediction
     ) -> None:
-        if before:
+        if before and not before.done():
             await asyncio.wait({before})
         record = record_of(prediction, self.notes)
         await bridge.on_a_thread(lambda: history.save(record))

@@ -133,6 +133,14 @@ class Commands:
         if self._place != "browser":
             _tell("%replicate explore is a live table for a notebook's page; this is the table.")
             return frame
+        from replicate_magic.explorer import Explorer
+        from replicate_magic.source import FrameSource
+
+        def put(name: str, value: Any) -> None:
+            self._shell.push({name: value})
+
+        static = frame._repr_mimebundle_()  # what a saved file shows
+        Explorer(FrameSource(frame), put=put).show(static=static)
         return None
 
     # -- after a restart --------------------------------------------------------------------

@@ -412,6 +412,6 @@ def unload(shell: InteractiveShell) -> None:
         shell.configurables.remove(magics)
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
-    for name in ("session", "runs.jq", "views.card"):  # imported if ever used
+    for name in ("explorer", "session", "runs.jq", "views.card"):  # imported if ever used
         if module := sys.modules.get(f"replicate_magic.{name}"):
             module.close()

@@ -58,6 +58,11 @@ class History:
 
     # -- writing ------------------------------------------------------------------------------
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file was opened, or found to be none that can be."""
+        return self._opened
+
     def open(self) -> None:
         """Opens the file, if it is not open: it may take a while to find it locked."""
         self._store()
@@ -198,8 +203,8 @@ class History:
     def _store(self) -> Store | None:
         with self._opening:
             if not self._opened:
-                self._opened = True
                 self._file = self._try(lambda: Store.open(self.path, busy_s=self._busy_s))
+                self._opened = True
                 if self._file and self._file.set_aside:
                     self._tell(
                         f"the history in {self.path} was damaged. It is kept as "

@@ -56,6 +56,18 @@ _LONG_CHARS = 32
 _NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 
 
+HEADINGS = (
+    "status", "model", "prompt", "output", "ran", "tokens", "tokens/s", "tag", "created", "id",
+)  # fmt: skip
+"""Of the columns of `run_texts`."""
+
+
+def run_texts(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """What the table shows of each run of a frame, as texts that are safe to print."""
+    columns = _of_runs(_Head(frame, len(frame)))[: len(HEADINGS)]
+    return list(zip(*([cell.text for cell in column.cells] for column in columns), strict=True))
+
+
 def table_bundle(frame: pd.DataFrame) -> dict[str, str] | None:
     """The mimebundle by which a frame shows itself.
 
@@ -83,8 +95,8 @@ def table_bundle(frame: pd.DataFrame) -> dict[str, str] | None:
 class _Head:
     """The first rows of a frame, column by column, with `None` where nothing is known."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._rows = frame.iloc[:ROWS]
+    def __init__(self, frame: pd.DataFrame, rows: int = ROWS) -> None:
+        self._rows = frame.iloc[:rows]
         self._places: dict[Hashable, int] = {}
         for place, name in enumerate(frame.columns):
             self._places.setdefault(name, place)  # two may have one name
