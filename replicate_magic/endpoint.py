@@ -24,8 +24,8 @@ _WITHOUT_ACCOUNT = (
     "%%replicate local/smollm2-135m-instruct"
 )
 _ELSEWHERE = (
-    "This prediction was made at {base}. Set REPLICATE_BASE_URL to that, and REPLICATE_API_TOKEN to "
-    "its token, to ask there."
+    "This prediction was made at {base}. To ask there, set REPLICATE_BASE_URL to that, and "
+    "REPLICATE_API_TOKEN to its token."
 )
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 

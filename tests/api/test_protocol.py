@@ -152,7 +152,8 @@ def test_an_id_from_outside_stays_one_part_of_the_path():
 
 def test_recent_predictions_are_asked_for_in_utc():
     east = NOW.astimezone(tz=None)
-    assert protocol.list_request(created_after=east).path.endswith("created_after=2026-03-01T12%3A00%3A00Z")
+    path = protocol.list_request(created_after=east).path
+    assert path.endswith("created_after=2026-03-01T12%3A00%3A00Z")
 
 
 # -- refusals -----------------------------------------------------------------------------------

@@ -36,14 +36,12 @@ class Watch:
 
 def ours() -> tuple[float, float]:
     from replicate_magic import session
-    from replicate_magic.order import Conditions
     from replicate_magic.cell.plan import Draft, read_target
+    from replicate_magic.order import Conditions
 
     watch = Watch()
     began = time.perf_counter()
-    job = session.the_session().drive(
-        read_target(MODEL), Draft(inputs=INPUT), Conditions(), watch
-    )
+    job = session.the_session().drive(read_target(MODEL), Draft(inputs=INPUT), Conditions(), watch)
     ended_s = time.perf_counter()
     assert job.prediction.ok
     return watch.first_s - began, ended_s - began

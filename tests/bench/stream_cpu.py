@@ -40,8 +40,8 @@ def ours(base: str, *, view: str) -> float:
     """A whole run: decoded, folded, shown ten times a second, closed."""
     os.environ["REPLICATE_BASE_URL"] = base
     from replicate_magic import session
-    from replicate_magic.order import Conditions
     from replicate_magic.cell.plan import Draft, read_target
+    from replicate_magic.order import Conditions
     from replicate_magic.views import Look, NoView
     from replicate_magic.views.text import TextView
 

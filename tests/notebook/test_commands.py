@@ -261,7 +261,8 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
 def test_a_run_of_an_engine_that_outlives_its_kernel_is_attached(engine, execute, environment):
     """As on Replicate: the kernel is killed, the prediction goes on, and the next kernel has it."""
     environment |= {"REPLICATE_BASE_URL": engine.base_url, "REPLICATE_API_TOKEN": engine.token}
-    cell = "%%replicate local/smollm2-135m-instruct max_tokens=150 seed=1\nWrite a long story about a ship and its cat."
+    prompt = "Write a long story about a ship and its cat."
+    cell = f"%%replicate local/smollm2-135m-instruct max_tokens=150 seed=1\n{prompt}"
     assert execute_and_kill(environment, cell, lambda: streaming(environment))
     before, attached, after = execute(
         "x = %replicate runs\nprint(x.status.tolist(), x.output.tolist())",
