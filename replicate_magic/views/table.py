@@ -43,16 +43,16 @@ _TABLE = (
     "font-variant-numeric: tabular-nums"
 )
 _CELL = (
-    "padding: 0.4em 0.7em; vertical-align: top; border: none; "
+    "padding: 0.4em 0.55em; vertical-align: top; border: none; "
     "border-bottom: 1px solid var(--jp-border-color2, #8884)"
 )
 _SHORT = "text-align: start; white-space: nowrap"
 _LONG = (  # as much of the text as there is room for
-    f"{_SHORT}; width: 30%; min-width: 12em; max-width: 0; "
+    f"{_SHORT}; width: 30%; min-width: 10em; max-width: 0; "
     "overflow: hidden; text-overflow: ellipsis"
 )
 _NUMBER = "text-align: right; white-space: nowrap"
-_LONG_CHARS = 32
+_LONG_CHARS = 20
 _NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 
 
@@ -298,7 +298,7 @@ def _as_html(columns: list[_Column], caption: str) -> str:
         f'<div style="overflow-x: auto">\n'
         f'<table class="{_NO_FORMULAS}" style="{_TABLE}{width}">\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
-        f'<div style="{cells.QUIET}; font-size: 0.85em; padding: 0.4em 0.7em">{caption}</div>'
+        f'<div style="{cells.QUIET}; font-size: 0.85em; padding: 0.4em 0.55em">{caption}</div>'
     )
 
 

@@ -87,7 +87,11 @@ def replicate():
 def open_notebook(browser, servers, replicate, tmp_path):
     """Opens cells in a page of their own; its kernel talks to `replicate`."""
     opened = []
-    variables = {"REPLICATE_BASE_URL": replicate.url, "REPLICATE_API_TOKEN": replicate.token}
+    variables = {
+        "REPLICATE_BASE_URL": replicate.url,
+        "REPLICATE_API_TOKEN": replicate.token,
+        "REPLICATE_MAGIC_HOME": str(tmp_path / "home"),
+    }
     shots = Path(os.environ.get("REPLICATE_MAGIC_SCREENSHOTS", tmp_path))
     shots.mkdir(parents=True, exist_ok=True)
 
