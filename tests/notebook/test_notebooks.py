@@ -86,7 +86,7 @@ def test_the_analysis_shows_a_table_figures_a_picture_and_the_explorers_runs(ana
     assert "90 %" in shown["%replicate stats"]["text/plain"]
     assert "image/png" in shown["%replicate plot"]
     assert "5 runs" in shown["%replicate explore"]["text/plain"]
-    assert "mean_s" in shown["--all"]["text/plain"]
+    assert "temperature" in shown["--all"]["text/plain"]
     assert "hedgehog" in shown[".jq.map("]["text/plain"]
 
 
