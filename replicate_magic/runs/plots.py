@@ -301,7 +301,7 @@ def _dress(axes: Axes, which: Literal["x", "y"], scale: _Scale) -> None:
     axis.set_major_formatter(FuncFormatter(_tick))
     if scale.from_zero:
         high = axis.get_view_interval()[1]
-        (axes.set_xlim if which == "x" else axes.set_ylim)(-0.02 * high, high)
+        (axes.set_xlim if which == "x" else axes.set_ylim)(-0.02 * high, 1.03 * high)
     axes.grid(visible=True, axis=which, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -178,7 +178,7 @@ def _of_stats(head: _Head) -> list[_Column]:
         _measured(head, "predict_time_p95_s", duration, title="ran p95", rank=4),
         _measured(head, "total_time_p50_s", duration, title="total p50", rank=5),
         _measured(head, "total_time_p95_s", duration, title="total p95", rank=6),
-        _measured(head, "first_token_p50_s", duration, title="first token p50", rank=5),
+        _measured(head, "first_token_p50_s", duration, title="first token", rank=5),
         _measured(head, "tokens_per_second_p50", cells.speed, title="tokens/s p50", rank=2),
         _measured(head, "input_tokens", cells.count, title="tokens in", rank=3),
         _measured(head, "output_tokens", cells.count, title="tokens out", rank=3),
