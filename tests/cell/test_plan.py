@@ -155,6 +155,32 @@ def test_the_body_is_text_without_its_last_newline(body, prompt):
     assert planned("a/b", body, cog.CHAT) == {"prompt": prompt}
 
 
+def test_what_was_written_is_kept_beside_what_it_became():
+    def draft(line, body):
+        return read_cell(parse_line(line), body, lambda source: eval(source, {"n": 3}))
+
+    assert draft("", "---\na: 1\n---\n{{n}} owls\n").template == "{{n}} owls"
+    assert draft("", "---\na: 1\n---\n{{n}} owls\n").prompt == "3 owls"
+    assert draft("", "three owls\n").template is None
+    assert draft("--raw", "{{n}} owls").template is None
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "prompt"),
+    [
+        ("", "Hi", "Hi"),
+        ("prompt=Hi", None, "Hi"),
+        ("text=Hi --prompt-key text", None, "Hi"),
+        ("prompt:=5", None, ""),
+        ("seed=5", None, ""),
+    ],
+)
+def test_a_request_tells_which_of_its_inputs_is_the_prompt(line, body, prompt):
+    draft = read_cell(parse_line(line), body, eval)
+
+    assert plan(read_target("a/b"), draft, read_schema(None), read_bytes).prompt == prompt
+
+
 def test_raw_takes_header_and_braces_as_text():
     body = "---\na: 1\n---\n{{unknown}}\n"
 

@@ -76,6 +76,7 @@ def test_the_quickstart_ends_with_its_own_runs_as_a_table(quickstart):
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_analysis_shows_a_table_figures_a_picture_and_the_explorers_runs(analysis):
     shown = {
         words: cell_with(analysis, words).outputs[-1].data

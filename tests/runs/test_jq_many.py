@@ -349,6 +349,7 @@ def test_a_loop_in_one_row_ends_and_says_where():
     assert_nothing_is_left_over()
 
 
+@pytest.mark.slow
 def test_an_honest_job_may_last_longer_than_one_document_may():
     began = time.monotonic()
     slow = "last(range(400000)) > 0"
