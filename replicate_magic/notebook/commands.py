@@ -126,7 +126,10 @@ class Commands:
         from replicate_magic.runs.plots import plot
 
         frame = the_history().frame(_query(line))
-        return plot(frame, line.word or "predict_time", by=line.options.get("by") or "model")
+        figure = plot(frame, line.word or "predict_time", by=line.options.get("by") or "model")
+        if self._place == "terminal":
+            _tell('A terminal shows no picture: _.savefig("runs.png") writes it.')
+        return figure
 
     def _explore(self, line: CommandLine) -> Any:
         frame = the_history().frame(_query(line))
