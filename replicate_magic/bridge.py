@@ -12,6 +12,7 @@ import concurrent.futures
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -46,6 +47,8 @@ class Loop:
         self._calls: set[asyncio.Task[None]] = set()
         self._watches: set[asyncio.Task[None]] = set()
         self.threads = ThreadPoolExecutor(APART, thread_name_prefix="replicate_magic-apart")
+        self.turns = ThreadPoolExecutor(1, thread_name_prefix="replicate_magic-turns")
+        _LOOPS[self.loop] = self
         self._thread = threading.Thread(target=self._run, name="replicate_magic", daemon=True)
         self._thread.start()
 
@@ -67,6 +70,7 @@ class Loop:
                 done.result(CLEAN_UP_S)
         finally:
             self.threads.shutdown(wait=False, cancel_futures=True)
+            self.turns.shutdown(wait=False)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(CLEAN_UP_S)
             if not self._thread.is_alive():
@@ -92,6 +96,7 @@ class Loop:
         await asyncio.gather(*self._watches, return_exceptions=True)
         for closer in self._closing:
             await closer()
+        await asyncio.gather(*self._watches, return_exceptions=True)  # those that closers began
         await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
 
 
@@ -100,6 +105,14 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
     for task in ending:
         task.cancel()
     await asyncio.gather(*ending, return_exceptions=True)
+
+
+_LOOPS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = weakref.WeakKeyDictionary()
+
+
+def here() -> Loop:
+    """The loop that this runs on, also while it is being closed."""
+    return _LOOPS[asyncio.get_running_loop()]
 
 
 _STARTING = threading.Lock()  # `cache` alone would start a loop for each of several first callers
@@ -225,7 +238,7 @@ class Call(Generic[S, T]):
                 self._left.set()
 
         failed = await self._hand(update)
-        await on_a_thread(see_the_end)
+        await _on_a_thread(see_the_end)
         if failed:
             raise failed
 
@@ -274,7 +287,7 @@ class Call(Generic[S, T]):
         self._news.set()
 
 
-async def on_a_thread(work: Callable[[], object]) -> None:
+async def _on_a_thread(work: Callable[[], object]) -> None:
     """So that the loop goes on; at the end of the interpreter no thread starts any more."""
     try:
         working = asyncio.get_running_loop().run_in_executor(None, work)
@@ -291,9 +304,18 @@ async def apart(work: Callable[[], T]) -> T:
     to its end, with nobody there to be told of it. At most `APART` run at once.
     """
     try:
-        working = the_loop().threads.submit(work)
+        working = here().threads.submit(work)
     except RuntimeError as error:  # at the end of the interpreter no thread starts any more
         raise asyncio.CancelledError from error
+    return await asyncio.wrap_future(working)
+
+
+async def in_turn(work: Callable[[], T]) -> T:
+    """What `work` returns; it runs on the one thread whose work is done in the order it came."""
+    try:
+        working = here().turns.submit(work)
+    except RuntimeError:  # as above, and this has to be done
+        return work()
     return await asyncio.wrap_future(working)
 
 

@@ -1,11 +1,12 @@
 """Owns where a target runs: the configured API, or the embedded engine, which it starts.
 
-It must not send anything itself.
+It must not send a request itself.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ _ELSEWHERE = (
     "This prediction was made at {base}. To ask there, set REPLICATE_BASE_URL to that, and "
     "REPLICATE_API_TOKEN to its token."
 )
+_CONNECT_S = 1.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -57,7 +59,7 @@ class Endpoints:
             Unauthorized: there is no token.
         """
         configured = self.configured()
-        if protocol.origin(configured.base)[1] in _LOOPBACK:
+        if _is_here(configured.base):
             return configured
         if target.is_local:
             return self._embedded()
@@ -74,18 +76,17 @@ class Endpoints:
         """The endpoint of this base URL: a prediction's row tells where it was made.
 
         Raises:
-            NotFound: it was an embedded engine that has ended, with all that it knew.
+            NotFound: it was an engine on this machine that has ended, with all that it knew.
             Unauthorized: it is another API than the one that is set, or there is no token for it.
         """
-        configured = self.configured()
-        if configured.base == base:
-            if not configured.token and protocol.origin(base)[1] not in _LOOPBACK:
+        configured, engine = self.configured(), self._engine
+        if _same(configured.base, base):
+            if not configured.token and not _is_here(base):
                 raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=base), status=401)
             return configured
-        engine = self._engine
         if engine and engine.alive and protocol.base_url(engine.base_url) == base:
             return Endpoint(base, engine.token)
-        if protocol.origin(base)[1] in _LOOPBACK:
+        if _is_here(base) and not _answers(base):
             raise errors.NotFound(f"The engine at {base} has ended.", status=404)
         raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
 
@@ -111,3 +112,27 @@ class Endpoints:
                 except local.EngineError as error:
                     raise errors.EngineUnavailable(str(error)) from error
             return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+
+
+def _is_here(base: str) -> bool:
+    """Whether an address is one of this machine's own."""
+    return protocol.origin(base)[1] in _LOOPBACK
+
+
+def _same(base: str, other: str) -> bool:
+    """Whether two addresses are one API's; this machine has several names for itself."""
+    if base == other:
+        return True
+    (scheme, _, port), (other_scheme, _, other_port) = map(protocol.origin, (base, other))
+    here = _is_here(base) and _is_here(other)
+    return here and (scheme, port) == (other_scheme, other_port)
+
+
+def _answers(base: str) -> bool:
+    """Whether anybody listens at an address of this machine."""
+    _, host, port = protocol.origin(base)
+    try:
+        with socket.create_connection((host, port or 0), timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False

@@ -34,8 +34,8 @@ _ADVICE = (
 )
 
 
-Cut = Literal["", "deadline", "cancel"]
-"""What of ours ended a run before its own end, if anything did."""
+Cut = Literal["", "deadline", "cancel", "left"]
+"""What of ours ended a run before its own end, if anything did; `left` it goes on unwatched."""
 
 
 def why_not(prediction: Prediction, *, cut: Cut = "") -> str:
@@ -71,8 +71,8 @@ def _error(prediction: Prediction) -> str:
 
 def _what_happened(prediction: Prediction, cut: Cut) -> str:
     match cut, prediction.status:
-        case "deadline", _:
-            return _what_the_deadline_did(prediction)
+        case "deadline" | "left", _:
+            return _what_the_deadline_did(prediction, cut)
         case "cancel", _ if not prediction.final:
             return _what_the_cancel_did(prediction)
         case _, "failed":
@@ -84,7 +84,9 @@ def _what_happened(prediction: Prediction, cut: Cut) -> str:
     return f"ended with the status {one_line(prediction.status)}."
 
 
-def _what_the_deadline_did(prediction: Prediction) -> str:
+def _what_the_deadline_did(prediction: Prediction, cut: Cut) -> str:
+    if cut == "left":
+        return "has not ended in the time given (--timeout), and goes on."
     if _is_canceling(prediction):
         return (
             "took longer than it was given (--timeout), and was told to stop; its end is not seen."
@@ -105,6 +107,8 @@ def _what_the_cancel_did(prediction: Prediction) -> str:
 def _advice(prediction: Prediction, cut: Cut) -> str:
     if not prediction.id:
         return _WITHOUT_ID
+    if cut == "left":
+        return "%replicate attach follows it again."
     if cut and not prediction.final and not _is_canceling(prediction):
         return "It may still be running, and be billed."
     error = prediction.error or ""
@@ -142,10 +146,15 @@ def explain_interrupt(
     _tell(interrupt, _after_interrupt(prediction, going_on=going_on))
 
 
-def explain_wait(interrupt: KeyboardInterrupt, prediction: Prediction) -> None:
-    """Have an interrupt of the wait for a job tell that the job itself goes on."""
+def explain_wait(
+    interrupt: KeyboardInterrupt,
+    prediction: Prediction,
+    *,
+    ended_by: str = "the job's cancel() ends it",
+) -> None:
+    """Have an interrupt of a wait tell that what was waited for goes on, and what to do then."""
     name = f"{prediction.model} ({prediction.id or 'no id yet'})"
-    _tell(interrupt, f"{name} goes on in the background; the job's cancel() ends it.")
+    _tell(interrupt, f"{name} goes on in the background; {ended_by}.")
 
 
 def _tell(interrupt: KeyboardInterrupt, message: str) -> None:

@@ -10,9 +10,8 @@ from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions
-from replicate_magic.prediction import Prediction
-from replicate_magic.recording import notebook_name
-from replicate_magic.runs.history import found
+from replicate_magic.recording import notebook_name, prediction_of
+from replicate_magic.runs.history import found, warn_of_history
 from replicate_magic.session import the_session
 from replicate_magic.views import Look, NoView, choose
 from replicate_magic.views import close as close_view
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.cell.plan import Target
     from replicate_magic.job import Job
+    from replicate_magic.prediction import Prediction
 
 
 def run(
@@ -67,6 +67,7 @@ def run(
     view = choose(Look()) if show else NoView()
     job = the_session().drive(target, draft, conditions, view)
     close_view(view, job.prediction, why=job.why())
+    warn_of_history()
     return job.wait()
 
 
@@ -86,7 +87,9 @@ async def arun(
     target, draft, conditions = _call(
         model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
     )
-    return check(await the_session().adrive(target, draft, conditions))
+    ended = await the_session().adrive(target, draft, conditions)
+    warn_of_history()
+    return check(ended)
 
 
 def start(
@@ -130,6 +133,7 @@ def start(
 
     def close(job: Job) -> None:
         view.close(job.prediction, why=job.why())
+        warn_of_history()
 
     return the_session().begin(target, draft, conditions, view, close)
 
@@ -143,17 +147,19 @@ def attach(
 
     Args:
         prediction_id: its id, or the beginning of it.
-        timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
+        timeout: watch it for that many seconds, or `"5m"`; one hour if not given. After that, and
+            when this is interrupted, the prediction goes on.
         show: whether to draw the prediction as the cell does.
 
     Raises:
         NotFound: the history has none, or where it was made it is not known any more.
         PredictionFailed: it failed, or was canceled or aborted; `error.prediction` has all of it.
+        PredictionTimeout: it has not ended in time, and goes on.
         ReplicateMagicError: it could not be followed to its end.
     """
     record = found(prediction_id)
     if record.final:
-        return check(Ended(Prediction(model=record.model, raw=record.raw)))
+        return check(Ended(prediction_of(record)))
     view = choose(Look()) if show else NoView()
     job = the_session().attach(record, Conditions(timeout_s=_seconds(timeout)), view)
     close_view(view, job.prediction, why=job.why())

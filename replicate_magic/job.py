@@ -127,8 +127,8 @@ def check(ended: Ended) -> Prediction:
         PredictionFailed: it failed, or was canceled or aborted.
     """
     prediction, cut = ended
-    if cut == "deadline":
-        raise too_late(prediction)
+    if cut in {"deadline", "left"}:
+        raise errors.PredictionTimeout(why_not(prediction, cut=cut), prediction=prediction)
     if not prediction.ok:
         raise errors.PredictionFailed(why_not(prediction, cut=cut), prediction=prediction)
     return prediction

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from replicate_magic.runs.history import History
 
 _PATIENCE_S = 1.0
+_TOKENS = frozenset({"output_token_count", "token_output_count", "tokens_per_second"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,14 @@ class Recorder:
     def __init__(self, history: History | None) -> None:
         self.notes = Notes(origin="")
         self._history = history
+        self._loop = bridge.here()
         self._saved: Prediction | None = None
         self._last: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
         """Have the history opened, while the request is on its way."""
         if self._history and not self._history.is_open:
-            self._last = bridge.the_loop().watch(bridge.on_a_thread(self._history.open))
+            self._last = self._loop.watch(bridge.in_turn(self._history.open))
 
     def saw(self, event: Event, prediction: Prediction) -> None:
         """Keep the prediction, if the event makes that worth while."""
@@ -81,16 +84,8 @@ class Recorder:
     def _keep(self, prediction: Prediction) -> None:
         if self._history:
             self._saved = prediction
-            work = self._save_after(self._last, self._history, prediction)
-            self._last = bridge.the_loop().watch(work)
-
-    async def _save_after(
-        self, before: asyncio.Task[None] | None, history: History, prediction: Prediction
-    ) -> None:
-        if before and not before.done():
-            await asyncio.wait({before})
-        record = record_of(prediction, self.notes)
-        await bridge.on_a_thread(lambda: history.save(record))
+            record = record_of(prediction, self.notes)
+            self._last = self._loop.watch(bridge.in_turn(partial(self._history.save, record)))
 
 
 def record_of(prediction: Prediction, notes: Notes) -> Record:
@@ -103,16 +98,29 @@ def record_of(prediction: Prediction, notes: Notes) -> Record:
         origin=notes.origin,
         local={name: value for name, value in local.items() if value is not None},
         prompt=notes.prompt or _prompt_in(prediction),
-        output=prediction.text if prediction.id else "",
+        output=_joined_if_tokens(prediction).text if prediction.id else "",
     )
 
 
 def fetched(raw: Mapping[str, Any], origin: str) -> Record:
     """The row of a prediction as a list of the API has it."""
     prediction = Prediction(model=str(raw.get("model") or ""), raw=raw)
-    if not prediction.files:  # a list of texts is one text, then
-        prediction = replace(prediction, shape="chunks")
-    return record_of(prediction, Notes(origin=origin, begun_here=False))
+    notes = Notes(origin=origin, local={"remote": True}, begun_here=False)
+    return record_of(prediction, notes)
+
+
+def prediction_of(record: Record) -> Prediction:
+    """The prediction of a row, which has its text as it was when it ran."""
+    prediction = Prediction(model=record.model, raw=record.raw)
+    joined = replace(prediction, shape="chunks")
+    return joined if joined.is_text and joined.text == record.output else prediction
+
+
+def _joined_if_tokens(prediction: Prediction) -> Prediction:
+    """Without a schema a list of texts is one text where its tokens were counted."""
+    if prediction.shape is None and not _TOKENS.isdisjoint(prediction.metrics):
+        return replace(prediction, shape="chunks")
+    return prediction
 
 
 def _timings(prediction: Prediction) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""Owns what happens on the loop: look up, plan, create, follow, and have it kept.
+"""Owns a run on the loop: look up, plan, create, follow, and have it kept.
 
 It must not know who waits for it, or who watches.
 """
@@ -9,25 +9,27 @@ import asyncio
 import errno
 import hashlib
 import json
+import re
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.create import Conduct
 from replicate_magic.api.files import Previews
-from replicate_magic.api.listing import pages
 from replicate_magic.api.models import Described, describe
 from replicate_magic.api.predict import predict, rejoin
-from replicate_magic.cell.plan import plan
+from replicate_magic.cell.plan import Draft, plan, read_target
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.job import Ended, too_late
+from replicate_magic.order import Order
 from replicate_magic.prediction import Created, Fetched, Prediction, Retry
-from replicate_magic.recording import Notes, Recorder, fetched
+from replicate_magic.recording import Notes, Recorder, prediction_of
 from replicate_magic.runs.history import the_history
 from replicate_magic.story import Story
 
@@ -39,29 +41,52 @@ if TYPE_CHECKING:
     from replicate_magic.api.protocol import Create
     from replicate_magic.cell.plan import Request
     from replicate_magic.endpoint import Endpoint, Endpoints
-    from replicate_magic.order import Conditions, Order
+    from replicate_magic.order import Conditions
     from replicate_magic.prediction import Event
-    from replicate_magic.runs.history import History
-    from replicate_magic.runs.query import Query
     from replicate_magic.runs.record import Record
 
     Publish = Callable[[Prediction], None]
     _Follow = Callable[[Client, Story, Recorder], Awaitable[bool]]
 
 _SCHEMA_FOR_S = 600.0
-_SETTLE_S = 4.0
+_SETTLE_S = 1.5  # with what stops a run, less than `bridge.CLEAN_UP_S`
 _PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspelt flashes nothing
+
+
+class Known(NamedTuple):
+    """A prediction of history, and how it is to be followed."""
+
+    record: Record
+    endpoint: Endpoint
+    conditions: Conditions
+
+    def order(self) -> Order:
+        """What it was that ran.
+
+        Raises:
+            CellError: its row names no model.
+        """
+        target = read_target(self.record.model)
+        version = self.record.raw.get("version")
+        if target.kind == "model" and _is_hash(version):
+            target = replace(target, kind="version", version=str(version))
+        return Order(self.endpoint, target, Draft(inputs={}), self.conditions)
+
+
+class _Told(NamedTuple):
+    prediction: Prediction
+    in_time: bool
 
 
 class Runner:
     """Runs predictions on the loop, over connections that they share.
 
     Attributes:
-        running: the ids of those that are followed now.
+        running: how often each id is followed now.
     """
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self.running: set[str] = set()
+        self.running: Counter[str] = Counter()
         self._endpoints = endpoints
         self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
         self._clients: dict[Endpoint, Client] = {}
@@ -88,45 +113,35 @@ class Runner:
         async def follow(client: Client, story: Story, recorder: Recorder) -> bool:
             return await self._predict(client, order, story, recorder)
 
-        latest = Prediction(model=order.model)
-        return await self._tell(latest, order, publish, follow, previewed=previewed)
+        latest, place = Prediction(model=order.model), (order.endpoint, order.conditions)
+        ended = await self._tell(latest, place, publish, follow, previewed=previewed)
+        return Ended(ended.prediction, "" if ended.in_time else "deadline")
 
     async def rejoin(
-        self, record: Record, order: Order, publish: Publish, *, previewed: bool
+        self, known: Known, publish: Publish, *, previewed: bool, cancels: Callable[[], bool]
     ) -> Ended:
         """Follow a prediction of history to its end.
 
-        The arguments and the errors are those of `run`, and `order` names what ran.
+        Args:
+            known: which.
+            publish: handed each snapshot.
+            previewed: whether its output files are fetched, to be drawn.
+            cancels: whether being cancelled ends the prediction, and not only the watching.
 
         Raises:
             NotFound: where it was made it is not known any more.
+            ReplicateMagicError: it could not be followed to its end.
         """
 
         async def follow(client: Client, story: Story, recorder: Recorder) -> bool:
-            recorder.notes = Notes(origin=record.origin, prompt=record.prompt, begun_here=False)
-            return await self._rejoin(client, record, order, story, recorder)
+            recorder.notes = Notes(
+                origin=known.record.origin, prompt=known.record.prompt, begun_here=False
+            )
+            return await self._rejoin(client, known, story, recorder, cancels)
 
-        latest = Prediction(model=record.model, raw=record.raw)
-        return await self._tell(latest, order, publish, follow, previewed=previewed)
-
-    async def fetch(self, endpoint: Endpoint, query: Query) -> int:
-        """Merge the account's predictions into history, by the query's times and limit.
-
-        Returns:
-            How many there were.
-
-        Raises:
-            ReplicateMagicError: they could not be had; those that came are kept.
-        """
-        client, count = await self.client(endpoint), 0
-        async for page in pages(client, since=query.since, until=query.until):
-            records = [fetched(raw, endpoint.base) for raw in page]
-            wanted = records if query.limit is None else records[: query.limit - count]
-            await bridge.on_a_thread(partial(_save_all, the_history(), wanted))
-            count += len(wanted)
-            if query.limit is not None and count >= query.limit:
-                break
-        return count
+        latest, place = prediction_of(known.record), (known.endpoint, known.conditions)
+        ended = await self._tell(latest, place, publish, follow, previewed=previewed)
+        return Ended(ended.prediction, "" if ended.in_time else "left")
 
     async def described(self, order: Order) -> Described:
         """What is known of a model: looked up, or remembered for ten minutes."""
@@ -138,7 +153,7 @@ class Runner:
         if self._pool is None or self._pool[0] is not here:  # closed, or left behind by a fork
             self._pool = (here, open_http())
             self._clients = {}
-            bridge.the_loop().at_close(partial(_close_pool, self._pool[1], self._clients))
+            bridge.here().at_close(partial(_close_pool, self._pool[1], self._clients))
         if endpoint not in self._clients:
             pool = self._pool[1]
             self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
@@ -147,15 +162,15 @@ class Runner:
     async def _tell(
         self,
         latest: Prediction,
-        order: Order,
+        place: tuple[Endpoint, Conditions],
         publish: Publish,
         follow: _Follow,
         *,
         previewed: bool,
-    ) -> Ended:
+    ) -> _Told:
         """Follow a prediction by whatever way; each snapshot is published, and the last kept."""
-        conditions = order.conditions
-        client = await self.client(order.endpoint)
+        endpoint, conditions = place
+        client = await self.client(endpoint)
         previews = Previews(
             client, lambda file: story.add(Fetched(file=file, at_s=conditions.at_s))
         )
@@ -169,14 +184,19 @@ class Runner:
                 if in_time:
                     await previews.settle(conditions.deadline_s)
         finally:
-            self.running.discard(story.latest.id)
+            self._no_longer(self.running, story.latest.id)
             if story.latest.saving:
                 story.change(saving=False)
             await recorder.settle(story.latest)
-        return Ended(story.latest, "" if in_time else "deadline")
+        return _Told(story.latest, in_time)
 
     async def _rejoin(
-        self, client: Client, record: Record, order: Order, story: Story, recorder: Recorder
+        self,
+        client: Client,
+        known: Known,
+        story: Story,
+        recorder: Recorder,
+        cancels: Callable[[], bool],
     ) -> bool:
         """Follow what exists already; whether it came to its own end."""
 
@@ -184,12 +204,13 @@ class Runner:
             story.add(event)
             recorder.saw(event, story.latest)
 
-        self.running.add(record.id)
+        self.running[known.record.id] += 1
         with suppress(errors.ReplicateMagicError):  # the model's shape only helps to draw
-            described = await self._look_up(client, order, story)
-            story.change(shape=read_schema(described.openapi).shape)
-        conduct = self._conduct(order, recorder)
-        return await rejoin(client, record.id, conduct, emit, subject=record.model)
+            described = await self._look_up(client, known.order(), story)
+            story.change(shape=read_schema(described.openapi).shape or story.latest.shape)
+        conduct = self._conduct(known.endpoint, known.conditions, recorder)
+        conduct = replace(conduct, cancels=cancels)
+        return await rejoin(client, known.record.id, conduct, emit, subject=known.record.model)
 
     async def _predict(
         self, client: Client, order: Order, story: Story, recorder: Recorder
@@ -200,15 +221,15 @@ class Runner:
         story.change(shape=request.schema.shape)
         asked = _fingerprint(request)
         recorder.notes = _notes(order, request)
-        conduct = self._conduct(order, recorder, described, asked)
+        conduct = self._conduct(order.endpoint, order.conditions, recorder, described, asked)
         with ExitStack() as under_way:
             self._under_way[asked] += 1
-            under_way.callback(self._no_longer_under_way, asked)
+            under_way.callback(self._no_longer, self._under_way, asked)
 
             def emit(event: Event) -> None:
                 if isinstance(event, Created):
                     self._ids.add(event.raw["id"])
-                    self.running.add(event.raw["id"])
+                    self.running[event.raw["id"]] += 1
                     under_way.close()
                 story.add(event)
                 recorder.saw(event, story.latest)
@@ -235,22 +256,30 @@ class Runner:
         finally:
             patience.cancel()
 
-    def _no_longer_under_way(self, asked: str) -> None:
-        self._under_way[asked] -= 1
-        if not self._under_way[asked]:
-            del self._under_way[asked]
+    @staticmethod
+    def _no_longer(counted: Counter[str], what: str) -> None:
+        counted[what] -= 1
+        if counted[what] <= 0:
+            del counted[what]
 
     def _conduct(
-        self, order: Order, recorder: Recorder, described: Described | None = None, asked: str = ""
+        self,
+        endpoint: Endpoint,
+        conditions: Conditions,
+        recorder: Recorder,
+        described: Described | None = None,
+        asked: str = "",
     ) -> Conduct:
-        endpoint, conditions = order.endpoint, order.conditions
+        async def is_known(name: str) -> bool:
+            return name in self._ids or await bridge.apart(partial(the_history().has, name))
+
         return Conduct(
             began_s=conditions.began_s,
             deadline_s=conditions.deadline_s,
             stream=conditions.stream,
             fallback_version=described.latest if described else None,
             official=described.official if described else None,
-            is_known=lambda name: name in self._ids or the_history().knows(name),
+            is_known=is_known,
             is_alone=lambda: self._under_way.get(asked, 0) <= 1,
             is_gone=lambda: self._endpoints.is_gone(endpoint),
             kept=recorder.kept,
@@ -271,9 +300,9 @@ class Runner:
         return described
 
 
-def _save_all(history: History, records: list[Record]) -> None:
-    for record in records:
-        history.save(record)
+def _is_hash(version: object) -> bool:
+    """Whether it is a version, and not `hidden` as for official models."""
+    return isinstance(version, str) and bool(re.fullmatch(r"[0-9a-f]{64}", version))
 
 
 def _notes(order: Order, request: Request) -> Notes:

@@ -9,18 +9,19 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.models import Described
-from replicate_magic.cell.plan import Draft, plan, read_target
+from replicate_magic.cell.plan import plan
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.endpoint import Endpoints
-from replicate_magic.failure import carry, explain_interrupt
+from replicate_magic.failure import carry, explain_interrupt, explain_wait
 from replicate_magic.job import Job
 from replicate_magic.order import Order
-from replicate_magic.runner import Runner, create_of, read_bytes
+from replicate_magic.remote import merge
+from replicate_magic.runner import Known, Runner, create_of, read_bytes
 from replicate_magic.runs import history
 from replicate_magic.runs.history import the_history
 from replicate_magic.views import NoView
@@ -30,12 +31,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from replicate_magic.api.protocol import APIRequest
-    from replicate_magic.cell.plan import Target
+    from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.job import Ended
     from replicate_magic.order import Conditions
+    from replicate_magic.prediction import Prediction
     from replicate_magic.runs.query import Query
     from replicate_magic.runs.record import Record
     from replicate_magic.views import View
+
+    class _Explain(Protocol):
+        def __call__(
+            self, interrupt: KeyboardInterrupt, prediction: Prediction | None, /, *, going_on: bool
+        ) -> None: ...
+
 
 T = TypeVar("T")
 
@@ -43,7 +51,6 @@ _LOST = (
     "Prediction {} is not known any more at {}, where it was made. Its row stays as it is, marked "
     "as lost."
 )
-_PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspelt flashes nothing
 
 
 class DryRun(NamedTuple):
@@ -79,23 +86,42 @@ class Session:
         With an error the view is closed, and the prediction, where it had an id, is
         `error.prediction`.
         """
-        return self._drive(lambda: self._job(target, draft, conditions, view), view)
+        return self._drive(
+            lambda: self._job(target, draft, conditions, view), view, explain=explain_interrupt
+        )
 
     def attach(self, record: Record, conditions: Conditions, view: View) -> Job:
         """Follow a prediction of history to its end for a blocking caller, who closes the view.
 
+        Being interrupted, or the time being over, ends the watching only; the view's own way to
+        cancel cancels the prediction.
+
         Raises:
-            Lost: whoever ran it does not know it any more; its row is marked.
+            NotFound: whoever ran it does not know it any more; its row is marked.
             ReplicateMagicError: it could not be followed to its end.
-            KeyboardInterrupt: it was canceled.
+            KeyboardInterrupt: the watching was interrupted.
         """
+        wishes: list[str] = []
+
+        def make() -> Job:
+            known = Known(record, self.endpoints.at(record.origin), conditions)
+            follow = partial(self._runner.rejoin, known, cancels=lambda: bool(wishes))
+            job = _job(follow, record.model, view)
+
+            def cancel() -> None:
+                wishes.append("cancel")
+                job.cancel()
+
+            view.on_cancel(cancel)
+            return job
+
         try:
-            return self._drive(lambda: self._job_of(record, conditions, view), view)
+            return self._drive(make, view, explain=_explain_watching)
         except errors.NotFound as error:
             the_history().save(replace(record, local={**record.local, "lost": True}))
             raise errors.NotFound(_LOST.format(record.id, record.origin), status=404) from error
 
-    def _drive(self, make: Callable[[], Job], view: View) -> Job:
+    def _drive(self, make: Callable[[], Job], view: View, *, explain: _Explain) -> Job:
         """Have a job run to its end; what goes wrong is `drive`'s to tell."""
         job: Job | None = None
         try:
@@ -110,7 +136,7 @@ class Session:
             if job:
                 job.cancel()  # once more is no harm: a second interrupt may have cut in before
             if isinstance(error, KeyboardInterrupt):
-                explain_interrupt(error, latest, going_on=bool(job and not job.done))
+                explain(error, latest, going_on=bool(job and not job.done))
             else:
                 carry(error, latest)
             why = str(error) if isinstance(error, errors.ReplicateMagicError) else ""
@@ -152,11 +178,6 @@ class Session:
         run = partial(self._runner.run, order)
         return _job(run, order.model, view)
 
-    def _job_of(self, record: Record, conditions: Conditions, view: View) -> Job:
-        target = read_target(record.model)
-        order = Order(self.endpoints.at(record.origin), target, Draft(inputs={}), conditions)
-        return _job(partial(self._runner.rejoin, record, order), record.model, view)
-
     async def adrive(self, target: Target, draft: Draft, conditions: Conditions) -> Ended:
         """Run a prediction for a caller on a loop of its own; cancelling it cancels the prediction.
 
@@ -175,7 +196,7 @@ class Session:
         try:
             order = Order(self.endpoints.of(target), target, draft, conditions)
             base = order.endpoint.base
-            described = _now(lambda: self._runner.described(order))
+            described = _now(lambda _: self._runner.described(order))
         except errors.ReplicateMagicError as error:
             doubt = str(error)
         request = plan(target, draft, read_schema(described.openapi), read_bytes)
@@ -190,11 +211,19 @@ class Session:
         """
         found = the_history().unfinished()
         return [
-            one for one in found if one.id not in self._runner.running and not one.local.get("lost")
+            record
+            for record in found
+            if not self._runner.running[record.id]
+            and not record.local.get("lost")
+            and not record.local.get("remote")  # somebody else's, who sees to it
         ]
 
-    def fetch_runs(self, query: Query) -> int:
+    def fetch_runs(self, query: Query, tell: Callable[[str], object]) -> int:
         """Merge the account's predictions into history, by the query's times and limit.
+
+        Args:
+            query: `since`, `until` and `limit` count.
+            tell: told what is being waited for.
 
         Returns:
             How many there were.
@@ -203,7 +232,11 @@ class Session:
             ReplicateMagicError: they could not be had; those that came are kept.
         """
         endpoint = self.endpoints.configured()
-        return _now(lambda: self._runner.fetch(endpoint, query))
+
+        async def work(publish: Callable[[str], None]) -> int:
+            return await merge(await self._runner.client(endpoint), query, publish)
+
+        return _now(work, tell)
 
     def close(self) -> None:
         """End the embedded engine and forget what was looked up; connections end with the loop."""
@@ -218,13 +251,26 @@ def _job(run: Callable[..., Coroutine[Any, Any, Ended]], model: str, view: View)
     return job
 
 
-def _now(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What a coroutine of the loop gives, for a blocking caller."""
-    call: bridge.Call[None, T] = bridge.Call(lambda _: make())
+def _now(
+    make: Callable[[Callable[[str], None]], Coroutine[Any, Any, T]],
+    tell: Callable[[str], object] = lambda _: None,
+) -> T:
+    """What a coroutine of the loop gives, for a blocking caller, who is told its news."""
+    call: bridge.Call[str, T] = bridge.Call(make)
+    last = ""
     with bridge.entered(call):
-        for _ in call.snapshots():
-            pass
+        for news in call.snapshots():
+            if news != last:
+                tell(news)
+                last = news
         return call.result()
+
+
+def _explain_watching(
+    interrupt: KeyboardInterrupt, prediction: Prediction | None, **_: object
+) -> None:
+    if prediction is not None:
+        explain_wait(interrupt, prediction, ended_by="%replicate attach follows it again")
 
 
 _SESSION = Session()  # holds nothing before its first use

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.runs.history import the_history
+from replicate_magic.runs.history import the_history, warn_of_history
 from replicate_magic.runs.query import Query, moment
 from replicate_magic.session import the_session
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date
 
     from matplotlib.figure import Figure
 
@@ -25,8 +25,8 @@ def runs(
     *,
     model: str | None = None,
     status: str | None = None,
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
+    since: date | str | None = None,
+    until: date | str | None = None,
     tag: str | None = None,
     text: str | None = None,
     limit: int | None = None,
@@ -40,10 +40,10 @@ def runs(
     ```
 
     Args:
-        model: `owner/name`, which means all its versions.
+        model: `owner/name`, which means all its versions, or `owner/name:version`.
         status: such as `succeeded`, `failed`, `canceled`.
-        since: created then or later: a datetime, `"2026-01-31"`, `"2026-01-31T12:00"` (UTC where no
-            zone is given), or how long ago: `"90m"`, `"12h"`, `"7d"`.
+        since: created then or later: a datetime or date, `"2026-01-31"`, `"2026-01-31T12:00"` (UTC
+            where no zone is given), or how long ago: `"90m"`, `"12h"`, `"7d"`.
         until: created before then.
         tag: exactly this tag.
         text: stands in the prompt or the output, in capitals or not.
@@ -72,8 +72,10 @@ def runs(
         limit=limit,
     )  # fmt: skip
     if remote:
-        the_session().fetch_runs(query)
-    return the_history().frame(query)
+        the_session().fetch_runs(query, lambda _: None)
+    frame = the_history().frame(query)
+    warn_of_history()
+    return frame
 
 
 def stats(frame: RunsFrame | None = None, *, prices: Prices | None = None) -> RunsFrame:

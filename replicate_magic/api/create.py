@@ -26,6 +26,10 @@ _LOOK_UPS_AFTER_S = (0.0, 1.0, 2.0)
 _MOST_PAGES = 5
 
 
+async def _never(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """How a prediction is to be run.
@@ -41,6 +45,8 @@ class Conduct:
         is_alone: whether no other create of ours with the same input is under way.
         is_gone: whether nobody will ever answer again: the engine's process has ended.
         kept: awaited once there is an id, before anything more is asked.
+        cancels: whether being cancelled, or the deadline, ends the prediction, and not only the
+            watching of it.
     """
 
     began_s: float
@@ -48,10 +54,11 @@ class Conduct:
     stream: bool = True
     fallback_version: str | None = None
     official: bool | None = None
-    is_known: Callable[[str], bool] = lambda _: False
+    is_known: Callable[[str], Awaitable[bool]] = _never
     is_alone: Callable[[], bool] = lambda: True
     is_gone: Callable[[], bool] = lambda: False
     kept: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+    cancels: Callable[[], bool] = lambda: True
 
 
 class Creation:
@@ -196,7 +203,8 @@ class Creation:
             answer = await self._client.send(request)
             page = answers.read_object(answer, subject="the account's recent predictions")
             results = answers.objects_in(page, "results")
-            found += [raw for raw in results if self._could_be(raw)]
+            alike = [raw for raw in results if self._could_be(raw)]
+            found += [raw for raw in alike if not await self._conduct.is_known(str(raw["id"]))]
             url = protocol.next_page(page, self._client.base)
             if url is None:
                 break
@@ -204,8 +212,7 @@ class Creation:
         return found
 
     def _could_be(self, raw: dict[str, Any]) -> bool:
-        known = self._conduct.is_known(str(raw.get("id")))
-        return not known and protocol.could_be(raw, self._create, official=self._conduct.official)
+        return protocol.could_be(raw, self._create, official=self._conduct.official)
 
 
 def _unclear(subject: str, cause: Exception, found: list[dict[str, Any]], trouble: str) -> str:

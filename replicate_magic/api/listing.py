@@ -11,24 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import errors
 from replicate_magic.api import answers, protocol
+from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
     from replicate_magic.api.client import Client
 
 _SUBJECT = "the account's predictions"
 _MOST_TRIES = 5
+_MOST_DELAY_S = 60.0
 
 
 async def pages(
-    client: Client, *, since: datetime | None, until: datetime | None
+    client: Client,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    tell: Callable[[str], None],
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """The predictions of each page, newest first, a hundred at most.
 
     Items have no logs, and are otherwise the API's JSON of a prediction. A `next` on another host
-    is not followed.
+    is not followed. What is waited for is told.
 
     Raises:
         APIError, ConnectionFailed, UnexpectedAnswer: as their docstrings say.
@@ -37,7 +43,7 @@ async def pages(
     seen: set[str] = set()
     while request.path not in seen:
         seen.add(request.path)
-        page = await _page(client, request)
+        page = await _page(client, request, tell)
         yield [raw for raw in answers.objects_in(page, "results") if answers.is_prediction(raw)]
         url = protocol.next_page(page, client.base)
         if url is None:
@@ -45,7 +51,9 @@ async def pages(
         request = replace(request, path=url)
 
 
-async def _page(client: Client, request: protocol.APIRequest) -> dict[str, Any]:
+async def _page(
+    client: Client, request: protocol.APIRequest, tell: Callable[[str], None]
+) -> dict[str, Any]:
     """A page, asked for again where that may help."""
     tries = 0
     while True:
@@ -56,7 +64,10 @@ async def _page(client: Client, request: protocol.APIRequest) -> dict[str, Any]:
             if answer.status == 429:
                 delay_s = answers.retry_after_s(answer, client.server_time())
             return answers.read_object(answer, subject=_SUBJECT)
-        except (errors.ServerError, errors.RateLimited, errors.ConnectionLost):
-            if tries >= _MOST_TRIES:
+        except (
+            errors.ServerError, errors.RateLimited, errors.ConnectionLost, errors.ConnectionFailed,
+        ) as error:  # fmt: skip
+            if tries >= _MOST_TRIES or delay_s > _MOST_DELAY_S:
                 raise
+            tell(f"{one_line(str(error), limit=80)} Asked again in {delay_s:.0f} s.")
         await asyncio.sleep(delay_s)

@@ -86,12 +86,13 @@ async def rejoin(
         subject: what errors call it.
 
     Returns:
-        Whether it came to its own end; `False` where the deadline ended it.
+        Whether it came to its own end; `False` where the deadline ended the watching of it.
 
     Raises:
         NotFound: there is none of this id.
         APIError, ConnectionFailed, UnexpectedAnswer: as their docstrings say.
-        asyncio.CancelledError: the caller was cancelled, and so is the prediction.
+        asyncio.CancelledError: the caller was cancelled, and so is the prediction, if
+            `conduct.cancels()`.
     """
     run = _Run(client, conduct, emit, subject)
 
@@ -107,10 +108,12 @@ async def _until_deadline(run: _Run, work: Coroutine[Any, Any, None], conduct: C
         async with asyncio.timeout_at(conduct.deadline_s):
             await work
     except TimeoutError:
-        await run.stop()
+        if conduct.cancels():
+            await run.stop()
         return run.raw.get("status") == "succeeded"
     except BaseException:
-        await run.stop()
+        if conduct.cancels():
+            await run.stop()
         raise
     run.finish()
     return True
@@ -153,6 +156,7 @@ class _Run:
     async def find(self, prediction_id: str) -> None:
         """Ask for a prediction that exists already."""
         self._created_s = -_NOT_YET_FOUND_S  # long ago: a 404 is the truth
+        self.raw = {"id": prediction_id}  # enough to cancel it
         self.raw = await self._get(prediction_id)
         if not is_final(self.raw):
             self._emit(Update(raw=self.raw, at_s=self._at_s))

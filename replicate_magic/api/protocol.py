@@ -57,6 +57,7 @@ def base_url(configured: str | None) -> str:
         raise errors.CellError(
             f"REPLICATE_BASE_URL is {one_line(text)}, which is not an http(s) address."
         )
+    text = re.sub(r"^(https?://)[^/@]*@", r"\1", text)  # a password would be in every row
     return text if text.endswith("/v1") else f"{text}/v1"
 
 
@@ -183,6 +184,50 @@ def list_request(
     moments = {"created_after": created_after, "created_before": created_before}
     query = {name: _stamp(moment) for name, moment in moments.items() if moment}
     return APIRequest(method="GET", path=f"/predictions{'?' if query else ''}{urlencode(query)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileForm:
+    """A file to upload as `multipart/form-data` (RFC 7578): what stands around its bytes."""
+
+    content_type: str
+    head: bytes
+    tail: bytes
+
+
+_MOST_NAME_BYTES = 255  # https://replicate.com/docs/reference/http#files.create
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+_IN_QUOTES = {code: f"%{code:02X}" for code in (*range(32), 34, 127)} | {92: "\\\\"}
+
+
+def file_form(name: str, media_type: str, *, boundary: str) -> FileForm:
+    """The form of `POST /files`, whose one part is `content`.
+
+    A name is any text: quotes, line ends and control characters are written as percent and hex, as
+    browsers do (https://html.spec.whatwg.org/#multipart-form-data), so that none ends the header. A
+    media type that is none becomes `application/octet-stream`.
+    """
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        media_type = "application/octet-stream"
+    quoted = _shortened(name or "file").translate(_IN_QUOTES)
+    head = (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="content"; filename="{quoted}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n"
+    )
+    return FileForm(
+        content_type=f"multipart/form-data; boundary={boundary}",
+        head=head.encode(),
+        tail=f"\r\n--{boundary}--\r\n".encode(),
+    )
+
+
+def _shortened(name: str) -> str:
+    """A file's name of at most 255 bytes of UTF-8; the end stays, since it tells the kind."""
+    data = name.encode("utf-8", "replace")
+    if len(data) > _MOST_NAME_BYTES:
+        data = data[: _MOST_NAME_BYTES - 20] + data[-20:]
+    return data.decode("utf-8", "ignore")
 
 
 def _stamp(moment: datetime) -> str:

@@ -91,7 +91,7 @@ COMMANDS = (
         options=(
             Option(
                 name="timeout", kind="duration", value="DURATION",
-                help="cancel when this much time is over (default 1h)",
+                help="watch each of them for this long (default 1h); it goes on after that",
             ),
         ),
     ),

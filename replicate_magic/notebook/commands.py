@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
+from replicate_magic.failure import short_why
 from replicate_magic.order import Conditions
 from replicate_magic.plain import count
+from replicate_magic.recording import prediction_of
 from replicate_magic.runs.accessor import SUGGESTS_MAP, Jq
+from replicate_magic.runs.frame import pairs_of
 from replicate_magic.runs.history import found, the_history
 from replicate_magic.runs.query import Query, moment
 from replicate_magic.runs.transfer import export_runs, import_runs
@@ -92,7 +95,7 @@ class Commands:
         """The runs that the filters and the jq program leave; `limit=` counts those."""
         query = _query(line)
         if line.options.get("remote"):
-            made = the_session().fetch_runs(query)
+            made = the_session().fetch_runs(query, _tell)
             _tell(f"{count(made, 'run')} fetched.")
         program = line.word
         if program is None:
@@ -103,7 +106,8 @@ class Commands:
         )
         if found.suggests_map:
             _tell(SUGGESTS_MAP.format(map=f"%replicate runs --map '{program}'"))
-        kept: RunsFrame = frame[found.flags].reset_index(drop=True)
+        places = [place for place, keeps in enumerate(found.flags) if keeps]
+        kept: RunsFrame = frame.iloc[places].reset_index(drop=True)
         return kept if query.limit is None else kept.head(query.limit)
 
     def _args(self, line: CommandLine) -> dict[str, Any]:
@@ -169,9 +173,11 @@ class Commands:
         """Follow a run to its end, drawn as its cell drew it; a failed one is drawn too."""
         from replicate_magic import views
 
-        if record.final:
-            return
         view = views.choose(views.Look(), self._place)
+        if record.final:
+            prediction = prediction_of(record)
+            views.close(view, prediction, why="" if prediction.ok else short_why(prediction))
+            return
         job = the_session().attach(record, conditions, view)
         views.close(view, job.prediction, why=job.why())
 
@@ -219,15 +225,20 @@ def _delete(frame: pd.DataFrame, *, yes: bool) -> pd.DataFrame:
     if not len(frame):
         raise CellError("No run matches: there is nothing to delete.")
     if not yes:
-        span = f"{frame['created_at'].min():%Y-%m-%d} to {frame['created_at'].max():%Y-%m-%d}"
         raise CellError(
-            f"This would delete {count(len(frame), 'run')} ({span}), and the saved files that no "
-            "other run names. --yes does it."
+            f"This would delete {count(len(frame), 'run')}{_span(frame)}, and the saved files that "
+            "no other run names. --yes does it."
         )
-    files = the_history().delete(list(frame["id"]))
+    rows, files = the_history().delete(pairs_of(frame))
     removed = count(files, "saved file")
-    _tell(f"{count(len(frame), 'run')} deleted{f', and {removed}' if files else ''}.")
+    _tell(f"{count(rows, 'run')} deleted{f', and {removed}' if files else ''}.")
     return frame
+
+
+def _span(frame: pd.DataFrame) -> str:
+    """From when to when, where that is known."""
+    days = frame["created_at"].dropna()
+    return f" ({days.min():%Y-%m-%d} to {days.max():%Y-%m-%d})" if len(days) else ""
 
 
 def _tell(message: str) -> None:

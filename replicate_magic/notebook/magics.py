@@ -262,6 +262,7 @@ class _Run:
                 raise JqError(f"{error}\nThe prediction is in `_`.") from error
         finally:
             close_view(view, job.prediction, answer, why=why)
+            tell_of_history()
         return answer
 
     def _answer(self, prediction: Prediction) -> Answer | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +61,7 @@ def status() -> Status:
     return Status(
         version=__version__,
         api=configured.base,
-        token_from="REPLICATE_API_TOKEN" if os.environ.get("REPLICATE_API_TOKEN") else "",
+        token_from="REPLICATE_API_TOKEN" if configured.token else "",
         history=history.path,
         size_bytes=history.size_bytes,
         runs=history.count(),

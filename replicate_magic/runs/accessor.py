@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.errors import JqError
 from replicate_magic.plain import one_line
 from replicate_magic.runs import jq
-from replicate_magic.runs.frame import is_frame, is_runs, records_of, register, values_frame
+from replicate_magic.runs.frame import (
+    is_frame,
+    is_runs,
+    pairs_of,
+    records_of,
+    register,
+    values_frame,
+)
 from replicate_magic.runs.history import the_history
 from replicate_magic.runs.record import to_json
 
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_BLOCK = 500
 _SKIPPED = "The jq program failed on {count:,} of {of:,} rows, which are left out. The first: {why}"
 _PLAIN = (
     "{count:,} of {of:,} rows are not in the history any more: jq sees of those what the frame "
@@ -162,17 +170,18 @@ class Jq:
 
     def _of_history(self, frame: pd.DataFrame) -> Iterator[str]:
         """The predictions; a row without one, such as a request that got no id, as it stands."""
-        ids = [name if isinstance(name, str) else "" for name in frame["id"]]
         missing = 0
-        for position, found in enumerate(the_history().documents(ids)):
-            if found is None:
-                missing += bool(ids[position])
-                [record] = records_of(frame.iloc[position : position + 1])
-                yield _text_of(record)
-            else:
-                yield found
+        for start in range(0, len(frame), _BLOCK):
+            block = frame.iloc[start : start + _BLOCK]
+            pairs = pairs_of(block)
+            found = list(the_history().documents(pairs))
+            gone = [place for place, document in enumerate(found) if document is None]
+            missing += sum(bool(pairs[place][0]) for place in gone)
+            plain = dict(zip(gone, records_of(block.iloc[gone]), strict=True)) if gone else {}
+            for place, document in enumerate(found):
+                yield _text_of(plain[place]) if document is None else document
         if missing:
-            self._tell(_PLAIN.format(count=missing, of=len(ids)))
+            self._tell(_PLAIN.format(count=missing, of=len(frame)))
 
     def _tell_skipped(self, found: jq.Matches | jq.Mapped) -> None:
         if found.skipped:

@@ -61,6 +61,7 @@ class Connections:
         self._parked: list[sqlite3.Connection | None] = []
         self._size = 1 if connect is None else _LENT_AT_ONCE
         self._slots = _filled([*[None] * (self._size - 1), first])
+        self._turns = _filled([None])
         _OPEN.add(self)
 
     @contextmanager
@@ -70,7 +71,7 @@ class Connections:
         Raises:
             HistoryError: instead of whatever SQLite raises, here or in the block.
         """
-        with telling(self.path):
+        with telling(self.path), self._turn() if write else nullcontext():
             connection = self._taken()
             try:
                 with transaction(connection, busy_s=self._busy_s) if write else nullcontext():
@@ -109,11 +110,25 @@ class Connections:
         """Lends again, after a fork. A child waits for no thread of its parent's."""
         late, self._parking = self._parking, None
         if child:
+            self._turns = _filled([None])
             full = [None] * self._size
             self._slots = _filled(self._parked if self._connect is None else full)
             return
         for slot in (*self._parked, *self._drained(late or _filled(()), 0)):
             self._slots.put(slot)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer at a time: SQLite takes one, and those that wait would hold up readers."""
+        turns = self._turns  # a forked child has others
+        try:
+            turn = turns.get(timeout=self._busy_s)
+        except queue.Empty as error:
+            raise HistoryError(f"the history in {self.path or 'memory'} is in use") from error
+        try:
+            yield
+        finally:
+            turns.put(turn)
 
     def _taken(self) -> sqlite3.Connection:
         if self._closed:

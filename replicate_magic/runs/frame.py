@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -58,15 +60,32 @@ def made(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
 
 
 def is_runs(frame: pd.DataFrame) -> bool:
-    """Whether a frame has the columns that tell a prediction: then its rows stand for runs."""
-    return {"id", "model", "version", "status", "created_at"} <= set(frame.columns)
+    """Whether a frame has the columns that tell a prediction: then its rows stand for runs.
+
+    What jq made of runs may have their names too, and then has the times as text.
+    """
+    names = frame.columns.tolist()
+    if not all(names.count(name) == 1 for name in ("id", "model", "version", "status")):
+        return False
+    return names.count("created_at") == 1 and isinstance(
+        frame["created_at"].dtype, pd.DatetimeTZDtype
+    )
+
+
+def pairs_of(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """The id and the origin of each run of a frame; an empty text where there is none."""
+    origins = frame["local.origin"] if "local.origin" in frame.columns else [None] * len(frame)
+    return [
+        (name if isinstance(name, str) else "", origin if isinstance(origin, str) else "")
+        for name, origin in zip(frame["id"], origins, strict=True)
+    ]
 
 
 def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
     """One row a prediction, in the order of the columns' values.
 
     Args:
-        columns: `id, model, version, status, prompt, output, error, tag` as text or `None`;
+        columns: `id, origin, model, version, status, prompt, output, error, tag` as text or `None`;
             `created_us, started_us, completed_us` in microseconds since 1970 (UTC) or `None`;
             `metrics` and `local` as the JSON texts of flat objects.
 
@@ -74,8 +93,8 @@ def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
         The columns `id, model, version, status, prompt, output, error, created_at, started_at,
         completed_at, tag, metrics.NAME…, local.NAME…`. Model, version and status are categories;
         times are `datetime64[us, UTC]`; numbers `Int64` or `Float64` in the units of the API
-        (seconds, tokens); text is `str`. Both schemes of token counts are also under
-        `metrics.input_token_count` and `metrics.output_token_count`.
+        (seconds, tokens); text is `str` (`string` before pandas 3). Both schemes of token counts
+        are also under `metrics.input_token_count` and `metrics.output_token_count`.
     """
     series: dict[str, Any] = {"id": _text(columns["id"])}
     series |= {name: pd.Categorical(columns[name]) for name in _CATEGORIES}
@@ -84,6 +103,7 @@ def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
     series["tag"] = _text(columns["tag"])
     series |= _measures("metrics", columns["metrics"], common=_COMMON)
     series |= _measures("local", columns["local"], common={})
+    series["local.origin"] = _text(columns["origin"])
     return RunsFrame(series)
 
 
@@ -164,10 +184,12 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, datetime) and not pd.isna(value):
+        return _iso(value)
     return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
 
 
-def _iso(time: pd.Timestamp) -> str:
+def _iso(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
@@ -215,7 +237,8 @@ def _numbers_or_text(values: list[Any]) -> pd.Series[Any]:
     if kinds == {int} and all(abs(value) < _LARGEST for value in values if value is not None):
         return pd.Series(values, dtype="Int64")
     if kinds <= {int, float}:
-        return pd.Series(_as_floats(values), dtype="Float64")
+        with suppress(OverflowError):  # an integer beyond any float stays as it was written
+            return pd.Series(_as_floats(values), dtype="Float64")
     return _text([value if value is None else _word(value) for value in values])
 
 

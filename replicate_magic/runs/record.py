@@ -76,16 +76,26 @@ def after_import(stored: Record, imported: Record) -> Record:
 
 def _merged(older: Record, newer: Record) -> Record:
     keeps_output = _keeps(older.raw, newer.raw, "output")
-    first, second = (older, newer) if keeps_output else (newer, older)
-    removed = bool(newer.raw.get("data_removed"))
+    same = older.raw.get("output") == newer.raw.get("output")  # whose text is known the better
+    first, second = (older, newer) if keeps_output or same else (newer, older)
     return replace(
         newer,
         raw=_merged_raw(older.raw, newer.raw),
         model=older.model or newer.model,
-        local=_fuller(older.local, newer.local),
-        prompt=(older.prompt or newer.prompt) if removed else (newer.prompt or older.prompt),
+        local=_merged_local(older, newer),
+        prompt=older.prompt or newer.prompt,
         output=first.output or second.output,
     )
+
+
+def _merged_local(older: Record, newer: Record) -> dict[str, Any]:
+    """Ours; a row of our own stays one, and one that was found again is lost no more."""
+    merged = dict(_fuller(older.local, newer.local))
+    if "remote" not in older.local:
+        merged.pop("remote", None)
+    if newer.final:
+        merged.pop("lost", None)
+    return merged
 
 
 def _merged_raw(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:

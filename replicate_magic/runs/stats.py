@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.errors import CellError
 from replicate_magic.prediction import FINAL
-from replicate_magic.runs.frame import TEXT, RunsFrame, is_frame, is_runs, made
+from replicate_magic.runs.frame import TEXT, RunsFrame, is_frame, made
 from replicate_magic.runs.measures import by_position, measured
 from replicate_magic.runs.prices import checked, cost_usd
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.runs.prices import Prices
 
+_NEEDED = {"id", "model", "version", "status", "created_at"}
 _UNFINISHED = ["starting", "processing"]
 _P50 = ("predict_time", "total_time", "first_token", "tokens_per_second")
 _P95 = ("predict_time", "total_time")
@@ -79,7 +80,7 @@ def stats(frame: pd.DataFrame, *, prices: Prices | None = None) -> RunsFrame:
 def _check(frame: object) -> None:
     if not is_frame(frame):
         why = f"a {type(frame).__name__} is none"
-    elif not is_runs(frame):
+    elif not set(frame.columns) >= _NEEDED:
         why = "this one lacks some of the columns id, model, version, status and created_at"
     else:
         return

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,7 @@ _REPEATED = frozenset({"origin", "model", "version", "status", "tag"})
 _ROWS = 2_000
 _DOCUMENTS = 500
 _EXPORTED = 100
+_IMPORTED = 500
 
 _READ = """
     SELECT key, origin, model, prompt, output, raw, raw_local, document.local
@@ -113,29 +116,38 @@ class Store:
         What is stored stays where the new answer is emptier: Replicate deletes input, output and
         logs after an hour. A final status stays final.
         """
-        self._keep(record, after_save)
+        self._keep([record], after_save)
 
-    def import_line(self, text: str) -> None:
-        """Adds a line of `export_lines`. What is stored already is only added to, or ended.
+    def save_all(self, records: Iterable[Record]) -> None:
+        """Keeps predictions in one transaction: all of them, or none."""
+        self._keep(records, after_save)
+
+    def import_lines(self, texts: Iterable[str]) -> int:
+        """Adds lines of `export_lines`. What is stored already is only added to, or ended.
+
+        Returns:
+            How many there were.
 
         Raises:
-            ValueError: the line is not one of an export.
-            HistoryError: it could not be written.
+            ValueError: a line is not one of an export, and says which; those before it are kept.
+            HistoryError: they could not be written.
         """
-        self._keep(_read_line(text), after_import)
+        count, lines = 0, iter(texts)
+        while some := list(islice(lines, _IMPORTED)):
+            records, wrong = _read_lines(some, count)
+            self._keep(records, after_import)
+            count += len(records)
+            if wrong:
+                raise wrong
+        return count
 
-    def _keep(self, record: Record, joined: Callable[[Record, Record], Record]) -> None:
-        if not record.id:
-            raise HistoryError("a prediction without an id cannot be kept")
-        with _writable(record.id), self._connections.lent(write=True) as connection:
-            found = connection.execute(
-                f"{_READ} WHERE id = ? AND origin = ?",
-                (plain_text(record.id), plain_text(record.origin)),
-            ).fetchone()
-            if found is None:
-                _write(connection, None, record)
-            else:
-                _write(connection, found[0], joined(_record(found), record))
+    def _keep(self, records: Iterable[Record], joined: Callable[[Record, Record], Record]) -> None:
+        with self._connections.lent(write=True) as connection:
+            for record in records:
+                if not record.id:
+                    raise HistoryError("a prediction without an id cannot be kept")
+                with _writable(record.id):
+                    _keep_one(connection, record, joined)
 
     def delete(self, query: Query, *, apply: bool = False) -> int:
         """Counts the rows that are meant, and with `apply` deletes them.
@@ -185,28 +197,40 @@ class Store:
                     )
         return columns
 
-    def documents(self, ids: Iterable[str]) -> Iterator[str | None]:
-        """The JSON texts of predictions in the order of the ids: the API's, with ours as `local`.
+    def documents(self, pairs: Iterable[tuple[str, str]]) -> Iterator[str | None]:
+        """The JSON texts of predictions in the order asked: the API's, with ours as `local`.
 
-        `None` stands for an id that is not here. Where several origins have given an id, the
-        newest is meant.
+        Args:
+            pairs: ids with their origins; without an origin, the newest row of this id is meant.
+
+        Returns:
+            `None` for a prediction that is not here.
         """
-        wanted = [plain_text(name) for name in ids]
+        wanted = [(plain_text(name), plain_text(at)) for name, at in pairs]
         for start in range(0, len(wanted), _DOCUMENTS):
             some = wanted[start : start + _DOCUMENTS]
-            found = self._raw_and_local(some)
-            for name in some:
-                raw, local = found.get(name, ("", ""))
+            found = self._raw_and_local(sorted({name for name, _ in some}))
+            for pair in some:
+                raw, local = found.get(pair, ("", ""))
                 yield f'{raw[:-1]},"local":{local}}}' if raw else None
 
-    def _raw_and_local(self, ids: list[str]) -> dict[str, tuple[str, str]]:
+    def _raw_and_local(self, ids: list[str]) -> dict[tuple[str, str], tuple[str, str]]:
         marks = ",".join("?" * len(ids))
         sql = (
-            f"SELECT id, raw, document.local FROM prediction JOIN document USING (key) "  # noqa: S608  (marks)
-            f"WHERE id IN ({marks}) ORDER BY key"
+            f"SELECT id, origin, raw, document.local FROM prediction "  # noqa: S608  (marks)
+            f"JOIN document USING (key) WHERE id IN ({marks}) ORDER BY key"
         )
+        found: dict[tuple[str, str], tuple[str, str]] = {}
         with self._connections.lent() as connection:
-            return {name: (raw, local) for name, raw, local in connection.execute(sql, ids)}
+            for name, origin, raw, local in connection.execute(sql, ids):
+                found[name, origin] = found[name, ""] = (raw, _with_origin(local, origin))
+        return found
+
+    def has(self, prediction_id: str) -> bool:
+        """Whether there is a row of this id."""
+        with self._connections.lent() as connection:
+            sql = "SELECT 1 FROM prediction WHERE id = ?"
+            return connection.execute(sql, (plain_text(prediction_id),)).fetchone() is not None
 
     def find(self, prefix: str) -> list[Record]:
         """The predictions whose id begins so, newest first; only those with this very id, if any.
@@ -218,6 +242,10 @@ class Store:
             return []
         end = f"{prefix}\U0010ffff"
         return self._records("id = ?", prefix) or self._records("id >= ? AND id < ?", prefix, end)
+
+    def find_all(self) -> list[Record]:
+        """All predictions, newest first: of a store that is known to be small."""
+        return self._records("1")
 
     def unfinished(self) -> list[Record]:
         """The predictions whose end is not known here, newest first."""
@@ -243,6 +271,30 @@ class Store:
                 return
             yield from map(_line, rows)
             after = rows[-1][0]
+
+
+def _keep_one(
+    connection: sqlite3.Connection, record: Record, joined: Callable[[Record, Record], Record]
+) -> None:
+    found = connection.execute(
+        f"{_READ} WHERE id = ? AND origin = ?",
+        (plain_text(record.id), plain_text(record.origin)),
+    ).fetchone()
+    if found is None:
+        _write(connection, None, record)
+    else:
+        _write(connection, found[0], joined(_record(found), record))
+
+
+def _with_origin(local: str, origin: str) -> str:
+    """What we add to a document: with where it was made."""
+    rest = local[1:]
+    return f'{{"origin":{_quoted(origin)}{rest if rest == "}" else f",{rest}"}'
+
+
+@cache
+def _quoted(origin: str) -> str:
+    return to_json(origin)
 
 
 @contextmanager
@@ -293,13 +345,26 @@ def _line(row: tuple[Any, ...]) -> str:
     return to_json({name: getattr(record, name) for name in names})
 
 
+def _read_lines(texts: list[str], before: int) -> tuple[list[Record], ValueError | None]:
+    """The rows up to the first line that is none, and what is wrong with that."""
+    records: list[Record] = []
+    for number, text in enumerate(texts, before + 1):
+        try:
+            records.append(_read_line(text))
+        except ValueError as error:
+            return records, ValueError(f"line {number:,}: {error}")
+    return records, None
+
+
 def _read_line(text: str) -> Record:
     try:
         line = json.loads(text)
         record = Record(**{**line, "raw": {**line["raw"]}, "local": {**line["local"]}})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"this is not a line of an export of runs: {one_line(text)}") from error
+    status = record.raw.get("status")
     texts = (record.origin, record.model, record.prompt, record.output)
-    if not record.id or not all(isinstance(found, str) for found in texts):
+    has_status = status is None or isinstance(status, str)
+    if not (record.id and has_status and all(isinstance(found, str) for found in texts)):
         raise ValueError(f"this is not a line of an export of runs: {one_line(text)}")
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from replicate_magic.errors import HistoryError
@@ -27,19 +28,19 @@ def export_runs(path: str | os.PathLike[str], *, overwrite: bool = False) -> int
     target = Path(path).expanduser()
     if target.exists() and not overwrite:
         raise HistoryError(f"{target} exists; --yes (in Python overwrite=True) replaces it.")
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    count = 0
+    count, beside = 0, None
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
+        handle, beside = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             for line in the_history().export_lines():
                 file.write(f"{line}\n")
                 count += 1
-        beside.replace(target)
+        Path(beside).replace(target)
     except OSError as error:
         raise HistoryError(f"{target} could not be written: {error.strerror}.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
     return count
 
 
@@ -53,17 +54,11 @@ def import_runs(path: str | os.PathLike[str]) -> int:
         HistoryError: it cannot be read, or a line is not one of an export; those before it are
             kept.
     """
-    source, count = Path(path).expanduser(), 0
+    source = Path(path).expanduser()
     try:
         with source.open(encoding="utf-8") as file:
-            for line in file:
-                if line.strip():
-                    the_history().import_line(line)
-                    count += 1
+            return the_history().import_lines(line for line in file if line.strip())
     except OSError as error:
         raise HistoryError(f"{source} could not be read: {error.strerror}.") from error
     except ValueError as error:
-        raise HistoryError(
-            f"{source}, run {count + 1:,}: {error}. Those before it are in the history."
-        ) from error
-    return count
+        raise HistoryError(f"{source}: {error}. Those before it are in the history.") from error

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
-from replicate_server import answer, become, hold, late, log, reset, say
+from replicate_server import OLDER, Model, answer, become, hold, late, log, openapi, reset, say
 
 import replicate_magic as rm
-from replicate_magic import errors
-from replicate_magic.runs.history import History, the_history
+from replicate_magic import errors, session
+from replicate_magic.order import Conditions
+from replicate_magic.runs.history import History, HistoryWarning, the_history
 from replicate_magic.runs.query import Query
 from replicate_magic.runs.record import Record
+from replicate_magic.views import NoView
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -135,6 +142,30 @@ def test_the_token_is_in_no_file_of_the_history(replicate, home):
     assert not [one for one in home.iterdir() if replicate.token.encode() in one.read_bytes()]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 2.0])
+def test_what_runs_when_all_is_closed_is_canceled_and_its_row_says_so(replicate, seconds):
+    """As at the end of the interpreter; with a create that is answered only meanwhile, too."""
+    replicate.tells(say("Once"), hold(), become("succeeded"))
+    replicate.fails("create", late(seconds))
+    job = rm.start("acme/poet", prompt="x")
+    replicate.wait_for("create")
+    if not seconds:
+        replicate.until(lambda: job.prediction.text == "Once")
+    session.close()
+
+    assert [raw["status"] for raw in replicate.predictions] == ["canceled"]
+    assert rm.runs()["status"].tolist() == ["canceled"]
+    assert [one.name for one in threading.enumerate() if one.name == "replicate_magic"] == []
+
+
+def test_a_version_is_found_by_its_name(replicate):
+    rm.run(f"acme/sketch:{OLDER}", prompt="x")
+    rm.run("acme/sketch", prompt="y")
+
+    assert rm.runs(model=f"acme/sketch:{OLDER}")["prompt"].tolist() == ["x"]
+    assert rm.runs(model="acme/sketch")["prompt"].tolist() == ["y", "x"]
+
+
 # -- a history that cannot be written -------------------------------------------------------------
 
 
@@ -158,26 +189,27 @@ def test_without_a_place_for_it_the_history_goes_on_in_memory_and_says_so_once(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("REPLICATE_MAGIC_HOME", str(tmp_path / "file"))
 
-    assert rm.run("acme/poet", prompt="x").ok
+    with pytest.warns(HistoryWarning, match="Runs are kept in memory"):
+        assert rm.run("acme/poet", prompt="x").ok
     assert rm.run("acme/poet", prompt="y").ok
     assert rm.runs()["prompt"].tolist() == ["y", "x"]
-    assert "in memory until this process ends" in the_history().news()
-    assert the_history().news() == ""
+    session.close()
+    assert rm.runs()["prompt"].tolist() == ["y", "x"]
 
 
 def test_a_damaged_history_is_set_aside_and_a_new_one_begun(replicate, home):
     home.mkdir()
     (home / "history.db").write_bytes(b"no database" * 1000)
 
-    assert rm.run("acme/poet", prompt="x").ok
+    with pytest.warns(HistoryWarning, match="was damaged. It is kept as history.db.corrupt-"):
+        assert rm.run("acme/poet", prompt="x").ok
     assert len(rm.runs()) == 1
     [aside] = home.glob("history.db.corrupt-*")
     assert aside.read_bytes().startswith(b"no database")
-    assert aside.name in the_history().news()
 
 
 def test_rows_that_a_full_file_did_not_take_are_in_it_as_soon_as_it_takes_rows(home):
-    history = History(home / "history.db", busy_s=0.1)
+    history = History(home / "history.db", busy_s=0.1, rest_s=0)
     rows = [
         Record(
             raw={"id": name, "status": "succeeded", "created_at": f"2026-01-0{day}T00:00:00Z"},
@@ -198,6 +230,93 @@ def test_rows_that_a_full_file_did_not_take_are_in_it_as_soon_as_it_takes_rows(h
 
     with closing(sqlite3.connect(home / "history.db")) as connection:
         assert sorted(connection.execute("SELECT id FROM prediction")) == [("a",), ("b",), ("c",)]
+
+
+def ended(record, **raw):
+    return replace(record, raw={**record.raw, "status": "succeeded", **raw})
+
+
+@pytest.fixture
+def begun():
+    raw = {"id": "p1", "status": "starting", "created_at": "2026-01-01T00:00:00Z"}
+    return Record(raw=raw, model="o/n", origin="https://x/v1")
+
+
+def test_a_row_in_the_file_and_its_end_in_memory_are_one_run(home, begun):
+    history = History(home / "history.db", busy_s=0.1, rest_s=60)
+    history.save(begun)
+    with closing(sqlite3.connect(home / "history.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        history.save(ended(begun, output="done"))
+        other.execute("ROLLBACK")
+
+    assert history.frame(Query())["status"].tolist() == ["succeeded"]
+    assert history.count() == 1
+    assert history.unfinished() == []
+    assert [record.raw["output"] for record in history.find("p1")] == ["done"]
+    [document] = history.documents([("p1", "https://x/v1")])
+    assert json.loads(document)["output"] == "done"
+    history.close()
+    again = History(home / "history.db")
+    assert again.frame(Query())["status"].tolist() == ["succeeded"]
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(home, begun):
+    home.write_text("a file in the folder's place")
+    history = History(home / "history.db", rest_s=0.2)
+    history.save(begun)
+    assert history.frame(Query())["id"].tolist() == ["p1"]
+    home.unlink()
+    time.sleep(0.3)
+    history.save(ended(begun))
+    history.close()
+
+    assert History(home / "history.db").frame(Query())["status"].tolist() == ["succeeded"]
+
+
+def test_after_a_fault_the_file_is_left_alone_for_a_while(home, begun):
+    history = History(home / "history.db", busy_s=0.3, rest_s=60)
+    history.open()
+    with closing(sqlite3.connect(home / "history.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began_s = time.monotonic()
+        for _ in range(20):
+            history.save(begun)
+        other.execute("ROLLBACK")
+
+    assert time.monotonic() - began_s < 1.5
+
+
+def test_threads_that_save_while_the_memory_is_emptied_lose_nothing(home, begun):
+    history = History(home / "history.db", busy_s=0.05, rest_s=0)
+    history.open()
+    records = [replace(begun, raw={**begun.raw, "id": f"p{number}"}) for number in range(60)]
+    with closing(sqlite3.connect(home / "history.db", isolation_level=None)) as other:
+        with ThreadPoolExecutor(4) as pool:
+            for number, record in enumerate(records):
+                if number % 6 == 0:
+                    other.execute("ROLLBACK" if other.in_transaction else "BEGIN IMMEDIATE")
+                pool.submit(history.save, record)
+                time.sleep(0.005)
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+    history.close()
+
+    assert len(History(home / "history.db").frame(Query())) == 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_that_is_forked_while_the_history_opens_has_its_own(replicate, home):
+    rm.run("acme/poet", prompt="x")
+    the_history().close()
+    history = the_history()
+    with history._changing, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            os._exit(0 if len(rm.runs()) == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 # -- after a restart ------------------------------------------------------------------------------
@@ -254,13 +373,100 @@ def test_a_run_of_an_engine_that_has_ended_is_lost(replicate):
     assert rm.attach(name).ok
 
 
+def test_attaching_only_watches_until_it_is_told_to_cancel(replicate):
+    replicate.tells(say("Once"), hold(), become("succeeded"))
+    job = rm.start("acme/poet", prompt="x")
+    replicate.until(lambda: job.prediction.text == "Once")
+    with pytest.raises(errors.PredictionTimeout, match="goes on"):
+        rm.attach(job.prediction.id, timeout=1)
+
+    assert not replicate.seen("cancel")
+    assert session.the_session().unfinished() == []  # the job follows it still
+    replicate.release()
+    assert job.wait(30).text == "Once"
+
+
+def test_a_click_on_cancel_cancels_what_is_attached(replicate):
+    replicate.tells(say("Once"), hold())
+    job = rm.start("acme/poet", prompt="x", log=False)
+    replicate.until(lambda: job.prediction.text == "Once")
+    the_history().save(
+        Record(raw=replicate.predictions[0], model="acme/poet", origin=f"{replicate.url}/v1")
+    )
+    [record] = the_history().find(job.prediction.id)
+    view = Clicked(NoView())
+    attached = session.the_session().attach(record, Conditions(), view)
+
+    assert attached.prediction.status == "canceled"
+    assert len(replicate.seen("cancel")) == 1
+
+
+class Clicked(NoView):
+    """A view whose Cancel is clicked as soon as anything is drawn."""
+
+    def __init__(self, view):
+        self.view = view
+
+    def on_cancel(self, cancel):
+        self.cancel = cancel
+
+    def update(self, prediction):
+        if prediction.status != "canceled":
+            self.cancel()
+
+
+def test_an_answer_that_was_found_is_lost_no_more_and_is_told_as_it_was(replicate):
+    name = unfinished(replicate, output=["Hello", " world"])
+    made = list(replicate.predictions)
+    replicate.predictions.clear()
+    with pytest.raises(errors.NotFound):
+        rm.attach(name)
+    replicate.predictions.extend(made)
+    first, again = rm.attach(name), rm.attach(name)
+
+    assert first.text == again.text == "Hello world"
+    assert "lost" not in only()["local"]
+
+
+def test_the_accounts_list_changes_no_text_of_a_run_of_ours(replicate):
+    replicate.models["acme/list"] = Model(
+        official=True, schema=openapi({"type": "array", "items": {"type": "string"}},
+                                      words={"type": "string"}),
+    )  # fmt: skip
+    replicate.tells(become("succeeded", output=["red", "green"]))
+    rm.run("acme/list", words="x")
+    before = rm.runs()[["prompt", "output"]].to_dict("records")
+    rm.runs(remote=True)
+
+    assert rm.runs()[["prompt", "output"]].to_dict("records") == before
+    assert "remote" not in only()["local"]
+
+
+def test_runs_that_only_the_account_lists_are_nobodys_to_attach(replicate):
+    replicate.remember(model="acme/poet", status="processing")
+    rm.runs(remote=True)
+
+    assert session.the_session().unfinished() == []
+
+
+def test_a_run_without_a_model_in_its_row_is_attached_all_the_same(replicate):
+    raw = replicate.remember(status="succeeded", output="Hi", input={})
+    the_history().save(
+        Record(raw={**raw, "status": "starting"}, model="", origin=f"{replicate.url}/v1")
+    )
+
+    assert rm.attach(raw["id"]).text == "Hi"
+
+
 def test_the_token_is_not_sent_to_where_another_api_was(replicate, monkeypatch):
     name = unfinished(replicate)
     monkeypatch.setenv("REPLICATE_BASE_URL", "https://api.example.com")
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.Unauthorized, match="To ask there, set REPLICATE_BASE_URL"):
         rm.attach(name)
 
     assert not replicate.seen("get")
+    monkeypatch.setenv("REPLICATE_BASE_URL", replicate.url)
+    assert rm.attach(name).ok
 
 
 def test_an_id_that_begins_several_or_none_is_told(replicate):
@@ -281,6 +487,7 @@ def test_the_accounts_predictions_are_merged_in_page_by_page(replicate):
     for number in range(5):
         replicate.remember(
             model="acme/poet", input={"prompt": f"p{number}"}, output=["a", "b"],
+            metrics={"output_token_count": 2},
             created_at=f"2026-01-0{number + 1}T00:00:00Z",
         )  # fmt: skip
     frame = rm.runs(remote=True)

@@ -164,7 +164,7 @@ def main(rows: int = 100_000) -> None:
         timed("open", lambda: Store.open(Path(folder) / "history.db").close())
 
 
-NORMALIZED = "pd.json_normalize([json.loads(t) for t in the_history().documents(rm.runs()['id'])])"
+NORMALIZED = "pd.json_normalize(list(map(json.loads, rm.runs().jq.documents())))"
 PEAK = """
 import json, re
 import pandas as pd, replicate_magic as rm
@@ -186,7 +186,7 @@ def memory_mb(what: str) -> float:
 
 
 def read(store: Store, ids: list[str]):
-    return store.documents(ids)
+    return store.documents((name, "") for name in ids)
 
 
 if __name__ == "__main__":

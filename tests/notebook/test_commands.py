@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -89,7 +90,7 @@ def test_saved_files_go_with_the_last_row_that_names_them(execute, tmp_path):
         tmp_path / "home" / "outputs" / "a.png",
         tmp_path / "home" / "outputs" / "b.png",
     )
-    outside = tmp_path / "mine.png"
+    outside, database = tmp_path / "mine.png", tmp_path / "home" / "history.db"
     inside.parent.mkdir(parents=True)
     for file in (inside, shared, outside):
         file.write_bytes(b"x")
@@ -99,7 +100,10 @@ def test_saved_files_go_with_the_last_row_that_names_them(execute, tmp_path):
             "raw": {"id": name, "status": "succeeded", "created_at": "2026-01-01T00:00:00Z"},
             "local": {"files": [{"path": str(file)} for file in files]},
         })
-        for name, files in {"one": [inside, shared, outside], "two": [shared]}.items()
+        for name, files in {
+            "one": [inside, shared, outside, database, Path("outputs/a.png")],
+            "two": [shared.parent / ".." / "outputs" / "b.png"],
+        }.items()
     ]  # fmt: skip
     (tmp_path / "old.jsonl").write_text("\n".join(lines))
     *_, done = execute(
@@ -108,7 +112,8 @@ def test_saved_files_go_with_the_last_row_that_names_them(execute, tmp_path):
     )
 
     assert done.text == "1 run deleted, and 1 saved file."
-    assert [file.exists() for file in (inside, shared, outside)] == [False, True, True]
+    kept = [file.exists() for file in (inside, shared, outside, database)]
+    assert kept == [False, True, True, True]
 
 
 def test_the_history_goes_out_and_comes_back_in(execute, replicate, tmp_path):
@@ -138,8 +143,19 @@ def test_a_line_that_is_no_run_is_named(execute, tmp_path):
     )
 
     assert bad.error.startswith("HistoryError:")
-    assert "run 1" in bad.told
+    assert "line 1" in bad.told
     assert "No such file" in missing.told
+
+
+def test_a_history_without_runs_has_a_table_all_the_same(execute):
+    shown, filtered, figures, deleted = execute(
+        "%replicate runs", "%replicate runs '.x'", "%replicate stats", "%replicate runs --delete"
+    )
+
+    assert shown.text.startswith("No runs")
+    assert filtered.text.startswith("No runs")
+    assert figures.text.startswith("No runs")
+    assert "nothing to delete" in deleted.told
 
 
 def test_status_says_where_the_history_is_and_how_big(execute, replicate, tmp_path):
@@ -241,11 +257,12 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
     assert begun
     replicate.release()
     replicate.until(lambda: replicate.predictions[0]["status"] == "succeeded")
-    before, attached, after, nothing = execute(
+    before, attached, after, nothing, again = execute(
         "x = %replicate runs\nprint(x.status.tolist(), x.tag.tolist(), x.prompt.tolist())",
         "x = %replicate attach",
         "x = %replicate runs\nprint(x.status.tolist(), x.tag.tolist(), x.output.tolist())",
         "%replicate attach",
+        f"x = %replicate attach {replicate.predictions[0]['id'][:9]}",
     )
 
     assert before.text == "['starting'] ['fruit'] ['Name 2 fruits.']"
@@ -253,6 +270,7 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
     assert "acme/poet · succeeded" in attached.text
     assert after.text == "['succeeded'] ['fruit'] ['Once upon a time']"
     assert nothing.text == "Every run in the history has ended."
+    assert "Once upon a time" in again.text
     assert len(replicate.seen("create")) == 1
     assert not replicate.seen("cancel")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import replicate_magic as rm
 from replicate_magic.errors import JqError
-from replicate_magic.runs.frame import RunsFrame, records_of, values_frame
+from replicate_magic.runs.frame import TEXT, RunsFrame, records_of, values_frame
 from replicate_magic.runs.history import the_history
 from replicate_magic.runs.record import Record
 
@@ -27,8 +28,8 @@ def keep(name, *, status="succeeded", model="acme/poet", day=1, local=(), **raw)
         "output": ["a", "b"], "metrics": {"predict_time": day / 2}, **raw,
     }  # fmt: skip
     the_history().save(
-        Record(raw=whole, model=model, origin="https://x/v1", local=dict(local),
-               prompt=f"about {name}", output="ab")
+        Record(raw=whole, model=model, origin="https://x/v1", prompt=f"about {name}", output="ab",
+               local=dict(local))
     )  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def test_objects_become_columns_with_types(runs):
 
     assert made["id"].tolist() == list("fedcba")
     assert {name: str(kind) for name, kind in made.dtypes.items()} == {
-        "id": "str", "t": "Float64", "ok": "boolean",
+        "id": TEXT, "t": "Float64", "ok": "boolean",
     }  # fmt: skip
     assert made["t"].isna().tolist() == [False, False, False, True, False, False]
 
@@ -173,6 +174,51 @@ def test_what_a_map_gave_is_filtered_by_what_it_holds_though_it_has_ids(runs):
     assert made.jq.filter(".twice > 4")["id"].tolist() == ["f", "e"]
 
 
+def test_what_a_map_gave_is_no_run_though_it_has_a_runs_columns(runs):
+    made = runs.jq.map("{id, model, version, status, created_at, cost: 1}")
+
+    assert len(made.jq.filter(".cost == 1")) == 6
+
+
+def test_two_columns_of_one_name_are_seen_as_they_stand(runs):
+    twice = pd.concat([runs, runs["id"]], axis=1)
+
+    assert len(twice.jq.filter('.status == "failed"')) == 1
+
+
+def test_one_id_of_two_origins_is_two_runs(runs):
+    whole = {"id": "f", "status": "failed", "created_at": "2026-02-01T00:00:00Z"}
+    other = Record(raw=whole, model="o/n", origin="http://y/v1")
+    the_history().save(other)
+    both = rm.runs()
+
+    assert both.jq.map(".status")["value"].tolist()[:2] == ["failed", "succeeded"]
+    assert both.jq.filter('.status == "succeeded"')["id"].tolist() == list("fedba")
+
+
+def test_many_rows_without_a_document_are_as_quick_as_plain_ones(runs):
+    frame = pd.concat([runs] * 300, ignore_index=True)
+    frame["id"] = [f"gone{number}" for number in range(len(frame))]
+    began_s = time.monotonic()
+    with pytest.warns(UserWarning, match="not in the history any more"):
+        assert len(frame.jq.filter('.status == "failed"')) == 300
+
+    assert time.monotonic() - began_s < 5
+
+
+def test_numbers_beyond_a_float_are_kept_as_they_were_written():
+    keep("odd", metrics={"n": 10**400, "m": float("inf")})
+
+    assert rm.runs()["metrics.n"].tolist() == [str(10**400)]
+    assert rm.jq([{"a": 10**400}]).filter(".a > 1") == [{"a": 10**400}]
+
+
+def test_a_history_without_runs_is_filtered_to_none():
+    empty = rm.runs().jq.filter(".id")
+
+    assert list(empty.columns) == list(rm.runs().columns)
+
+
 def test_lists_keep_their_items_as_they_are():
     items = [{"a": 1}, {"a": 2}]
 
@@ -193,7 +239,7 @@ def test_a_text_that_is_no_json_is_named():
 
 
 def test_runs_that_were_deleted_since_are_seen_as_the_frame_has_them(runs):
-    the_history().delete(["a"])
+    the_history().delete([("a", "https://x/v1")])
     with pytest.warns(UserWarning, match="1 of 6 rows are not in the history any more"):
         kept = runs.jq.filter('.prompt == "about a" and .metrics.predict_time == 0.5')
 
@@ -240,10 +286,11 @@ def test_records_hold_json_values():
         "i": np.array([1], "int64"), "f": [float("nan")], "b": pd.array([True], "boolean"),
         "t": pd.to_datetime(["2026-01-01T00:00:00.5Z"]), "l": [[1]], "n": [np.array([1, 2])],
         "x": ["flat"], "x.y": ["also flat"], 3: ["three"],
+        "o": pd.Series([pd.Timestamp("2026-01-01T00:00Z")], dtype=object),
     })  # fmt: skip
     [record] = records_of(frame)
 
     assert json.loads(json.dumps(record)) == {
         "i": 1, "f": None, "b": True, "t": "2026-01-01T00:00:00.500000Z", "l": [1], "n": [1, 2],
-        "x": "flat", "x.y": "also flat", "3": "three",
+        "x": "flat", "x.y": "also flat", "3": "three", "o": "2026-01-01T00:00:00Z",
     }  # fmt: skip

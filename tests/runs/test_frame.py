@@ -10,7 +10,7 @@ import pytest
 
 from replicate_magic.runs.frame import TEXT, runs_frame
 
-PLAIN = ["id", "model", "version", "status", "prompt", "output", "error", "tag"]
+PLAIN = ["id", "origin", "model", "version", "status", "prompt", "output", "error", "tag"]
 
 
 def frame(*rows):
@@ -34,7 +34,7 @@ def test_the_columns_stand_in_their_order_with_their_types():
         "id": TEXT, "model": "category", "version": "category", "status": "category",
         "prompt": TEXT, "output": TEXT, "error": TEXT, "created_at": "datetime64[us, UTC]",
         "started_at": "datetime64[us, UTC]", "completed_at": "datetime64[us, UTC]", "tag": TEXT,
-        "metrics.predict_time": "Float64", "local.retries": "Int64",
+        "metrics.predict_time": "Float64", "local.retries": "Int64", "local.origin": TEXT,
     }  # fmt: skip
     assert found.loc[0, "created_at"] == pd.Timestamp("2026-01-01T00:00:00.123456Z")
     assert found.loc[0, "started_at"] is pd.NaT

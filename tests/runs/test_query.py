@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
@@ -21,6 +21,7 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
         ("2026-03-01T08:30:00+02:00", datetime(2026, 3, 1, 6, 30, tzinfo=UTC)),
         ("7d", datetime(2026, 3, 3, 12, tzinfo=UTC)),
         (" 90m ", datetime(2026, 3, 10, 10, 30, tzinfo=UTC)),
+        (date(2026, 3, 1), datetime(2026, 3, 1, tzinfo=UTC)),
         (datetime(2026, 3, 1), datetime(2026, 3, 1, tzinfo=UTC)),  # noqa: DTZ001
     ],
 )
@@ -34,7 +35,9 @@ def test_a_moment_keeps_its_zone():
     assert moment(east) is east
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "7x", "-5d", "9" * 30 + "d"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-13-01", "7x", "-5d", "2026", "9" * 30 + "d"]
+)
 def test_what_is_no_moment_is_refused(text):
     with pytest.raises(CellError, match="is no moment: write 2026-01-31"):
         moment(text, now=NOW)

@@ -47,6 +47,10 @@ def record(name="p1", *, status="succeeded", origin=API, model="o/n", local=None
     )
 
 
+def pairs(columns):
+    return list(zip(columns["id"], columns["origin"], strict=True))
+
+
 FULL = {
     "input": {"prompt": "Hello"},
     "output": ["a", "b"],
@@ -186,7 +190,7 @@ def test_half_surrogate_pairs_are_kept_in_the_document_and_shown_as_replacement(
 
     assert only(store).raw == saved.raw
     assert store.columns(Query())["output"] == ["a�"]
-    assert json.loads(next(store.documents(["p1"])))["output"] == [half]
+    assert json.loads(next(store.documents([("p1", "")])))["output"] == [half]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ def test_columns_and_documents_agree(saved):
     for number, row in enumerate(saved):
         store.save(record_with(row, f"p{number}"))
     columns = store.columns(Query())
-    documents = [json.loads(text) for text in store.documents(columns["id"])]
+    documents = [json.loads(text) for text in store.documents(pairs(columns))]
 
     assert [document["id"] for document in documents] == columns["id"]
     for row, document in zip(zip(*columns.values(), strict=True), documents, strict=True):
@@ -346,7 +350,8 @@ def test_columns_and_documents_agree(saved):
         assert narrow["status"] == (document.get("status") or "starting")
         assert narrow["created_us"] == microseconds(document.get("created_at"))
         assert json.loads(narrow["metrics"]) == flattened(document.get("metrics"))
-        assert document["local"] == saved[int(document["id"][1:])].local
+        record = saved[int(document["id"][1:])]
+        assert document["local"] == {"origin": record.origin, **record.local}
     times = [time if time is not None else -1 for time in columns["created_us"]]
     assert times == sorted(times, reverse=True)
 
@@ -428,43 +433,46 @@ def test_rows_without_a_time_come_last(store):
 
 def test_documents_come_in_the_order_of_the_ids_with_ours_as_local(filled):
     columns = filled.columns(Query())
-    ids = columns["id"][::-1] * 300
-    documents = [json.loads(text) for text in filled.documents(iter(ids))]
+    asked = pairs(columns)[::-1] * 300
+    documents = [json.loads(text) for text in filled.documents(iter(asked))]
 
     assert [document["id"] for document in documents] == columns["id"][::-1] * 300
-    assert documents[0]["local"] == {"tag": "even"}
+    assert documents[0]["local"] == {"origin": API, "tag": "even"}
 
 
 def test_a_local_of_the_api_gives_way_in_documents_and_comes_back_in_raw(store):
     saved = record(local={"tag": "ours"}, zone=1)
     saved.raw["local"] = {"theirs": 1}
     store.save(saved)
-    text = next(store.documents(["p1"]))
+    text = next(store.documents([("p1", "")]))
 
-    assert json.loads(text)["local"] == {"tag": "ours"}
+    assert json.loads(text)["local"] == {"origin": API, "tag": "ours"}
     assert text.count('"local"') == 1
     assert only(store) == saved
 
 
 def test_a_document_that_is_not_here_is_none(filled):
-    ids = filled.columns(Query())["id"]
-    filled.delete(Query(ids=ids[:1]), apply=True)
-    found = list(filled.documents([*ids[:2], "never"]))
+    asked = pairs(filled.columns(Query()))
+    filled.delete(Query(pairs=asked[:1]), apply=True)
+    found = list(filled.documents([*asked[:2], ("never", ""), (asked[1][0], "elsewhere")]))
 
-    assert found[0] is found[2] is None
-    assert json.loads(found[1])["id"] == ids[1]
+    assert found[0] is found[2] is found[3] is None
+    assert json.loads(found[1])["id"] == asked[1][0]
 
 
-def test_of_two_origins_with_one_id_the_newest_row_is_meant(store):
+def test_one_id_of_two_origins_is_two_rows_and_without_an_origin_the_newest(store):
+    here = "http://127.0.0.1:9/v1"
     store.save(record("p1", local={"tag": "old"}))
-    store.save(record("p1", origin="http://127.0.0.1:9/v1", local={"tag": "new"}))
-    [document] = store.documents(["p1"])
+    store.save(record("p1", origin=here, local={"tag": "new"}))
+    found = store.documents([("p1", API), ("p1", here), ("p1", "")])
 
-    assert json.loads(document)["local"] == {"tag": "new"}
+    assert [json.loads(text)["local"]["tag"] for text in found] == ["old", "new", "new"]
+    assert store.delete(Query(pairs=[("p1", API)]), apply=True) == 1
+    assert store.columns(Query())["origin"] == [here]
 
 
 def test_a_row_can_be_saved_while_documents_are_read(filled):
-    for text in filled.documents(filled.columns(Query())["id"]):
+    for text in filled.documents(pairs(filled.columns(Query()))):
         filled.save(record(f"copy-{json.loads(text)['id']}"))
 
     assert filled.count(Query()) == 12
@@ -512,7 +520,7 @@ def test_an_export_read_by_another_store_is_the_same_export(saved):
         first.save(record_with(row, f"p{number}"))
     lines = list(first.export_lines())
     for line in [*lines, *lines]:
-        second.import_line(line)
+        second.import_lines([line])
 
     assert list(second.export_lines()) == lines
     assert not any("\n" in line for line in lines)
@@ -530,7 +538,7 @@ def test_an_import_never_overwrites_something_fuller(store):
     old = Store.in_memory()
     old.save(record(**{**FULL, "output": ["older"], "metrics": {"only": 1}}, local={"tag": "old"}))
     store.save(record(**FULL, local={"tag": "new"}))
-    store.import_line(next(old.export_lines()))
+    store.import_lines(old.export_lines())
 
     found = only(store)
     assert found.raw["output"] == ["a", "b"]
@@ -542,7 +550,7 @@ def test_an_import_ends_a_row_whose_end_was_not_known(store):
     old = Store.in_memory()
     old.save(record(**FULL))
     store.save(record(status="processing", output=["a"]))
-    store.import_line(next(old.export_lines()))
+    store.import_lines(old.export_lines())
 
     assert only(store).raw["status"] == "succeeded"
     assert only(store).output == "ab"
@@ -557,7 +565,7 @@ def test_an_import_ends_a_row_whose_end_was_not_known(store):
 )  # fmt: skip
 def test_a_line_that_is_not_of_an_export_is_told(store, line):
     with pytest.raises(ValueError, match="not a line of an export") as caught:
-        store.import_line(line)
+        store.import_lines([line])
 
     assert len(str(caught.value)) < 400
 

@@ -15,7 +15,7 @@ import pytest
 from replicate_magic.runs.frame import RunsFrame, runs_frame
 from replicate_magic.views.table import table_bundle
 
-PLAIN = ["id", "model", "version", "status", "prompt", "output", "error", "tag"]
+PLAIN = ["id", "origin", "model", "version", "status", "prompt", "output", "error", "tag"]
 RUN = {
     "id": "rrr4z55ocneqzikepnug6xezpe", "model": "acme/poet", "version": "hidden",
     "status": "succeeded", "prompt": "Write a haiku", "output": "Soft wool",
@@ -186,14 +186,14 @@ def test_a_measure_that_makes_no_sense_is_left_out(odd):
 def test_the_caption_says_how_many_there_are_and_what_else(monkeypatch):
     many = frame(*[{**RUN, "local": {"notebook": "a.ipynb"}}] * 1234)
 
-    told = "Showing 20 of 1,234 runs · 6 more columns: df.columns"
+    told = "Showing 20 of 1,234 runs · 7 more columns: df.columns"
     assert told in table_bundle(many)["text/html"]
     assert text(many, monkeypatch).endswith(told)
     assert len(page(many).rows) == 21
 
 
 def test_few_runs_are_counted_plainly():
-    assert "1 run · 5 more columns" in table_bundle(run())["text/html"]
+    assert "1 run · 6 more columns" in table_bundle(run())["text/html"]
     assert (
         ">3 runs<"
         in table_bundle(
@@ -330,8 +330,8 @@ def test_the_table_is_no_wider_than_the_terminal(columns, monkeypatch):
 def test_columns_without_room_are_counted_in_the_caption(monkeypatch):
     wide, narrow = (text(run(), monkeypatch, columns) for columns in (200, 40))
 
-    assert wide.endswith("5 more columns: df.columns")
-    assert narrow.endswith("9 more columns: df.columns")
+    assert wide.endswith("6 more columns: df.columns")
+    assert narrow.endswith("10 more columns: df.columns")
     assert narrow.startswith("status")
 
 
