@@ -78,6 +78,7 @@ OPTIONS = (
     ),
     Option(name="keep-widget", kind="flag", help="leave the live card where it is at the end"),
     Option(name="dry-run", kind="flag", help="show the exact request and send nothing"),
+    Option(name="force", kind="flag", help="send inputs that the schema refuses all the same"),
     Option(name="raw", kind="flag", help="take the body as it is: no {{…}}, no header block"),
     Option(
         name="prompt-key", kind="text", value="NAME",
@@ -113,6 +114,7 @@ class Options:
     bg: bool = False
     keep_widget: bool = False
     dry_run: bool = False
+    force: bool = False
     raw: bool = False
     prompt_key: str | None = None
     input_from: str | None = None

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from replicate_magic.cell import schema as schemas
+from replicate_magic.cell import check, coerce
 from replicate_magic.cell.grammar import Given, Line, split_header
+from replicate_magic.cell.schema import InputField, Schema
 from replicate_magic.cell.template import expand, value_of, whole_expression
 from replicate_magic.errors import CellError, InputError
 from replicate_magic.plain import one_line
@@ -94,7 +95,7 @@ class Request:
     target: Target
     input: dict[str, Any]
     prompt: str = ""
-    schema: schemas.Schema = field(default_factory=schemas.Schema)
+    schema: Schema = field(default_factory=Schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +107,14 @@ class Draft:
         prompt: the body; `None` where it is blank.
         prompt_key: the input it was asked to go to.
         template: the body as it was written, where its expressions made another text of it.
+        force: send what the schema refuses all the same, typed as far as it can be.
     """
 
     inputs: Mapping[str, Any]
     prompt: str | None = None
     prompt_key: str | None = None
     template: str | None = None
+    force: bool = False
 
 
 def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
@@ -137,6 +140,7 @@ def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
         prompt=prompt,
         prompt_key=options.prompt_key,
         template=written.removesuffix("\n") if written and written != text else None,
+        force=options.force,
     )
 
 
@@ -161,7 +165,7 @@ def _expanded(given: Given, evaluate: Evaluate) -> Any:
 
 
 def plan(
-    target: Target, draft: Draft, schema: schemas.Schema, read_bytes: Callable[[Path, int], bytes]
+    target: Target, draft: Draft, schema: Schema, read_bytes: Callable[[Path, int], bytes]
 ) -> Request:
     """Type and check the inputs of a draft.
 
@@ -172,104 +176,111 @@ def plan(
         read_bytes: from a path and a number to that many bytes of the file; raises OSError.
 
     Raises:
-        InputError: an input is unknown, missing, unreadable, too large, or of a wrong kind.
+        InputError: inputs are unknown, missing, unreadable, too large, or of a wrong kind: all
+            of them, one a line. With `force` only what cannot be sent at all is told.
     """
     inputs = _with_prompt(target, draft, schema)
     fields = schema.fields or {}
-    typed = {
-        name: _sendable(name, value, fields.get(name), read_bytes) for name, value in inputs.items()
-    }
-    schemas.check(typed, schema, str(target))
-    prompt = typed.get(draft.prompt_key or schema.prompt_key() or "")
+    sendable: dict[str, Any] = {}
+    failed: dict[str, InputError] = {}
+    for name, value in inputs.items():
+        known = fields.get(name) or InputField(name=name)
+        try:
+            sendable[name] = _sendable(value, known, read_bytes, force=draft.force)
+        except InputError as error:
+            failed[name] = error
+    check.check(sendable, Schema() if draft.force else schema, str(target), failed)
+    prompt = sendable.get(draft.prompt_key or schema.prompt_key() or "")
     return Request(
-        target=target, input=typed, prompt=prompt if isinstance(prompt, str) else "", schema=schema
+        target=target,
+        input=sendable,
+        prompt=prompt if isinstance(prompt, str) else "",
+        schema=schema,
     )
 
 
-def _with_prompt(target: Target, draft: Draft, schema: schemas.Schema) -> dict[str, Any]:
+def _with_prompt(target: Target, draft: Draft, schema: Schema) -> dict[str, Any]:
     inputs = dict(draft.inputs)
     if draft.prompt is None:
         return inputs
-    key = draft.prompt_key or schema.prompt_key()
+    key = draft.prompt_key or schema.prompt_key() or ("prompt" if draft.force else None)
     if key is None:
         raise InputError(
             f"{target} has no input that the body could go to. "
-            f"Its inputs: {schemas.listed(schema.fields or ())}. "
+            f"Its inputs: {check.listed(schema.fields or ())}. "
             "--prompt-key NAME says which one it is. Nothing was sent."
         )
     if key in inputs:
         raise InputError(f"{key} is given twice: as an input and as the body. Nothing was sent.")
-    inputs[key] = draft.prompt
+    known = (schema.fields or {}).get(key)
+    inputs[key] = [draft.prompt] if known and known.is_list_of_text else draft.prompt
     return inputs
 
 
 def _sendable(
-    name: str,
-    value: Any,
-    known: schemas.InputField | None,
-    read_bytes: Callable[[Path, int], bytes],
+    value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes], *, force: bool
 ) -> Any:
     try:
-        typed = _typed(name, value, known, read_bytes)
+        typed = coerce.fitted(_typed(value, known, read_bytes), known)
         json.dumps(typed, allow_nan=False, ensure_ascii=False).encode()
+    except InputError:
+        if force and isinstance(value, Given | Path) and known.types:
+            untyped = InputField(name=known.name, is_secret=known.is_secret)
+            return _sendable(value, untyped, read_bytes, force=False)
+        raise
     except (ValueError, RecursionError) as error:  # infinity, a lone surrogate, a list in itself
+        reason = "" if known.is_secret else f": {one_line(str(error))}"
         raise InputError(
-            f"{name} cannot be sent as JSON: {one_line(str(error))}. Nothing was sent."
+            f"{known.name} cannot be sent as JSON{reason}. Nothing was sent."
         ) from error
     return typed
 
 
-def _typed(
-    name: str,
-    value: Any,
-    known: schemas.InputField | None,
-    read_bytes: Callable[[Path, int], bytes],
-) -> Any:
+def _typed(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:
     if isinstance(value, Given):
         match value.kind:
             case "json":
-                return _json_value(name, value.text)
+                return _json_value(value.text, known)
             case "text":
-                return schemas.typed(value.text, known or schemas.InputField(name=name))
+                return coerce.typed(value.text, known)
             case "file":
                 value = Path(value.text)
+    value = coerce.unwrapped(value, known)
     if isinstance(value, Path):
-        return _from_file(name, value, known, read_bytes)
+        return _from_file(value, known, read_bytes)
     if hasattr(value, "read") and not isinstance(value, type):
-        return _from_open_file(name, value)
+        return _from_open_file(known.name, value)
     if isinstance(value, bytes | bytearray | memoryview):
-        return _data_url(name, bytes(value), "")
-    return _json_ready(name, value, read_bytes)
+        return _data_url(known.name, bytes(value), "")
+    return _json_ready(value, known, read_bytes)
 
 
-def _json_value(name: str, text: str) -> Any:
+def _json_value(text: str, known: InputField) -> Any:
     try:
-        return schemas.read_json(text)
+        return coerce.read_json(text)
     except ValueError as error:
+        shown = "(secret)" if known.is_secret else one_line(text, limit=60)
         raise InputError(
-            f"{name}:={one_line(text, limit=60)} is not JSON: {error}. Nothing was sent."
+            f"{known.name}:={shown} is not JSON: {error}. Nothing was sent."
         ) from error
 
 
-def _from_file(
-    name: str,
-    path: Path,
-    known: schemas.InputField | None,
-    read_bytes: Callable[[Path, int], bytes],
-) -> str:
+def _from_file(path: Path, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> str:
     """A file input gets a data URL; a text input gets the file's text."""
     try:
         data = read_bytes(path.expanduser(), DATA_URL_BYTES + 1)
     except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, no such user's home
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise InputError(f"{name}=@{path}: {reason}. Nothing was sent.") from error
-    if known and known.is_free_text:
-        _refuse_large(name, data)
+        raise InputError(f"{known.name}=@{path}: {reason}. Nothing was sent.") from error
+    if known.is_free_text:
+        _refuse_large(known.name, data)
         try:
             return data.decode()
         except UnicodeDecodeError as error:
-            raise InputError(f"{name} takes text, and {path} is none. Nothing was sent.") from error
-    return _data_url(name, data, path.name)
+            raise InputError(
+                f"{known.name} takes text, and {path} is none. Nothing was sent."
+            ) from error
+    return _data_url(known.name, data, path.name)
 
 
 def _from_open_file(name: str, file: Any) -> str:
@@ -323,20 +334,21 @@ def media_type_of(data: bytes) -> str:
     return "application/octet-stream"
 
 
-def _json_ready(name: str, value: Any, read_bytes: Callable[[Path, int], bytes]) -> Any:
-    """The value as JSON can hold it; NumPy's scalars are unwrapped, files in a list are read."""
-    if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
-        value = value.item()
+def _json_ready(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:
+    """The value as JSON can hold it; files in a list or an object are read."""
     match value:
         case None | bool() | int() | str():
             return value
         case float() if math.isfinite(value):
             return value
         case list() | tuple():
-            return [_typed(name, item, None, read_bytes) for item in value]
+            item = known.item or InputField(name=known.name, is_secret=known.is_secret)
+            return [_typed(one, item, read_bytes) for one in value]
         case dict() if all(isinstance(key, str) for key in value):
-            return {key: _typed(name, item, None, read_bytes) for key, item in value.items()}
+            part = InputField(name=known.name, is_secret=known.is_secret)
+            return {key: _typed(one, part, read_bytes) for key, one in value.items()}
+    shown = "(secret)" if known.is_secret else one_line(repr(value), limit=60)
     raise InputError(
-        f"{name} is {one_line(repr(value), limit=60)} ({type(value).__name__}), which cannot be "
-        "sent as JSON. Nothing was sent."
+        f"{known.name} is {shown} ({type(value).__name__}), which cannot be sent as JSON. "
+        "Nothing was sent."
     )

@@ -1,25 +1,23 @@
 """Owns what a model's OpenAPI schema says of its inputs and output; must not fetch it.
 
 Cog writes the schema (https://github.com/replicate/cog/blob/main/docs/http.md): the inputs are the
-properties of `components.schemas.Input`, an enum is behind `allOf: [{$ref}]`, `x-order` is the
-order for people.
+properties of `components.schemas.Input`, an enum is behind `allOf: [{$ref}]` or `anyOf` with null,
+`x-order` is the order for people. Whoever pushes a model writes what stands in it, so nothing here
+raises, and reading ends soon, whatever it is handed: what is not understood allows everything.
 """
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.errors import InputError
-from replicate_magic.plain import did_you_mean, one_line
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from replicate_magic.prediction import OutputShape
 
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+JSON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
@@ -28,37 +26,82 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "null": (type(None),),
 }
-_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-_MOST_REFS = 20  # a schema that refers to itself must not hang us
-_MOST_NAMES = 50  # in a message
+"""The types of JSON schema, and what they are in Python; a `bool` is a boolean alone."""
+
+_NUMBER_KEYS = (
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "ge", "le", "gt", "lt",
+)  # fmt: skip
+_TEXT_KEYS = ("format", "x-cog-secret", "pattern", "minLength", "maxLength")
+_LIST_KEYS = ("items", "minItems", "maxItems", "x-cog-array-display")
+_KEYS = (
+    "type", "enum", "const", "nullable", "default", "x-order", "allOf", "anyOf", "oneOf", "$ref",
+    *_NUMBER_KEYS, *_TEXT_KEYS, *_LIST_KEYS,
+)  # fmt: skip
+_KEYS_OF_TYPES = (
+    (frozenset({"integer", "number"}), _NUMBER_KEYS),
+    (frozenset({"string"}), _TEXT_KEYS),
+    (frozenset({"array"}), _LIST_KEYS),
+)
+_MOST_PARTS = 200_000  # of a whole schema, and
+_MOST_PARTS_OF_ONE = 50  # of one input: a schema that refers to itself must not hang us
+_MOST_TYPES = 50
+_DEEPEST = 5  # lists in lists, unions in unions
+_NO_ORDER = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputField:
-    """One input of a model.
+    """One input of a model, or an item of one that is a list.
 
     Attributes:
         types: JSON types it accepts; empty where the schema does not say.
         is_file: whether it takes a URL of a file.
-        choices: the values of an enum, or empty.
+        is_secret: whether its value must not be shown.
+        choices: the values of an enum other than null, or empty.
+        default: what the model takes where nothing is given; `None` is null or none.
         order: its place for people, from 0.
         minimum: the least number, or `None`.
         maximum: the greatest number, or `None`.
+        above: numbers are greater than this one, or `None`.
+        below: numbers are less than this one, or `None`.
+        min_length: the least characters of a text, or `None`.
+        max_length: the most characters of a text, or `None`.
+        pattern: a regular expression that is found in a text, or an empty string.
+        item: what an item of a list is, or `None` where that is not known.
+        min_items: the least items of a list, or `None`.
+        max_items: the most items of a list, or `None`.
     """
 
     name: str
     types: tuple[str, ...] = ()
     is_file: bool = False
+    is_secret: bool = False
     choices: tuple[Any, ...] = ()
     required: bool = False
+    default: Any = None
     order: int = 0
     minimum: float | None = None
     maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str = ""
+    item: InputField | None = None
+    min_items: int | None = None
+    max_items: int | None = None
 
     @property
     def is_free_text(self) -> bool:
         """Whether a prompt may go here."""
-        return "string" in self.types and not self.is_file and not self.choices
+        is_text = "string" in self.types and not self.is_file
+        return is_text and not self.is_secret and not self.choices
+
+    @property
+    def is_list_of_text(self) -> bool:
+        """Whether it takes free texts, as a list only."""
+        is_list = "array" in self.types and "string" not in self.types
+        return is_list and self.item is not None and self.item.is_free_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,75 +128,156 @@ def read_schema(openapi: Mapping[str, Any] | None) -> Schema:
     """Read `latest_version.openapi_schema`; anything that is none gives an empty `Schema`."""
     schemas = _dict(_dict(_dict(openapi).get("components")).get("schemas"))
     described = _dict(schemas.get("Input"))
+    reader = _Reader(schemas)
     if "properties" not in described:
-        return Schema(shape=_shape(schemas))
+        return Schema(shape=_shape(reader))
     required = {name for name in _list(described.get("required")) if isinstance(name, str)}
     fields = {
-        name: _field(name, _dict(spec), schemas, required=name in required)
+        name: reader.field(name, spec, required=name in required)
         for name, spec in _dict(described["properties"]).items()
+        if isinstance(name, str)
     }
-    return Schema(fields=fields, shape=_shape(schemas))
+    return Schema(fields=fields, shape=_shape(reader))
 
 
-def _field(
-    name: str, spec: dict[str, Any], schemas: Mapping[str, Any], *, required: bool
-) -> InputField:
-    merged = _resolved(spec, schemas)
-    minimum, maximum = (
-        merged.get("minimum", merged.get("ge")),
-        merged.get("maximum", merged.get("le")),
-    )
-    return InputField(
-        name=name,
-        types=_types(merged),
-        is_file=merged.get("format") == "uri",
-        choices=tuple(_list(merged.get("enum"))),
-        required=required,
-        order=merged["x-order"] if isinstance(merged.get("x-order"), int) else 1_000,
-        minimum=minimum if isinstance(minimum, int | float) else None,
-        maximum=maximum if isinstance(maximum, int | float) else None,
-    )
+class _Reader:
+    """Reads the parts of one schema, and no more of them than it may."""
 
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+        self._parts_left = _MOST_PARTS
+        self._enums: dict[int, tuple[list[Any], tuple[Any, ...]]] = {}
 
-def _resolved(spec: dict[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec with `$ref` and a single `allOf`/`anyOf` choice taken in."""
-    merged = dict(spec)
-    for _ in range(_MOST_REFS):
-        parts = [*_dicts(merged.pop("allOf", None)), *_unions(merged)]
-        if ref := merged.pop("$ref", None):
-            parts.append(_dict(schemas.get(str(ref).rsplit("/", 1)[-1])))
-        if not parts:
-            break
-        for part in parts:
+    def field(
+        self, name: str, spec: object, *, required: bool = False, depth: int = _DEEPEST
+    ) -> InputField:
+        merged = self.resolved(spec)
+        choices, has_null = self._choices_of(merged)
+        has_items = depth > 0 and isinstance(merged.get("items"), dict)
+        return InputField(
+            name=name,
+            types=_types(merged, has_null=has_null),
+            is_file=merged.get("format") == "uri",
+            is_secret=merged.get("format") == "password" or merged.get("x-cog-secret") is True,
+            choices=choices,
+            required=required,
+            default=merged.get("default"),
+            order=_whole(merged.get("x-order"), otherwise=_NO_ORDER),
+            **_bounds(merged),
+            min_length=_size(merged, "minLength"),
+            max_length=_size(merged, "maxLength"),
+            pattern=merged["pattern"] if isinstance(merged.get("pattern"), str) else "",
+            item=self.field(name, merged["items"], depth=depth - 1) if has_items else None,
+            min_items=_size(merged, "minItems"),
+            max_items=_size(merged, "maxItems"),
+        )
+
+    def resolved(self, spec: object, depth: int = _DEEPEST) -> dict[str, Any]:
+        """The spec with what it refers to taken in; what stands nearer wins."""
+        merged: dict[str, Any] = {}
+        parts = deque([spec])
+        for _ in range(_MOST_PARTS_OF_ONE):
+            if not parts:
+                break
+            part = self._known(parts.popleft())
+            parts.extend(self._several(part, "allOf"))
+            ref = part.pop("$ref", None)
+            if isinstance(ref, str):
+                parts.append(self._schemas.get(ref.rsplit("/", 1)[-1]))
+            options = [*self._several(part, "anyOf"), *self._several(part, "oneOf")]
+            if options:
+                part = {**self._either(options, depth), **part}
             merged = {**part, **merged}
+        return merged
+
+    def _known(self, spec: object) -> dict[str, Any]:
+        self._parts_left -= 1
+        if not isinstance(spec, dict) or self._parts_left < 0:
+            return {}
+        part = {key: spec[key] for key in _KEYS if key in spec}
+        if "const" in part:
+            part["enum"] = [part.pop("const")]
+        return part
+
+    def _several(self, part: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        found = _list(part.pop(key, None))
+        self._parts_left -= len(found)
+        return [one for one in found if isinstance(one, dict)] if self._parts_left > 0 else []
+
+    def _either(self, options: list[dict[str, Any]], depth: int) -> dict[str, Any]:
+        """A union as one spec, `anyOf: [X, null]` being how newer cog writes an optional X."""
+        if depth == 0:
+            return {}
+        read = [self.resolved(option, depth - 1) for option in options]
+        solid = [option for option in read if option.get("type") != "null"]
+        merged = dict(solid[0]) if len(solid) == 1 else _merged(solid)
+        self._parts_left -= len(_list(merged.get("enum")))
+        return {**merged, "nullable": True} if len(solid) < len(read) else merged
+
+    def _choices_of(self, merged: Mapping[str, Any]) -> tuple[tuple[Any, ...], bool]:
+        """The values of an enum, one tuple for all who refer to it, and whether null is one."""
+        values = _list(merged.get("enum"))
+        if id(values) not in self._enums:  # the list is kept, so that its id stays its own
+            self._enums[id(values)] = (values, tuple(one for one in values if one is not None))
+        choices = self._enums[id(values)][1]
+        return choices, len(choices) < len(values)
+
+
+def _merged(options: list[dict[str, Any]]) -> dict[str, Any]:
+    """What holds for a value of any of several kinds; a bound that is one's of two is nobody's."""
+    if not all(_declared(option) for option in options):
+        return {}
+    merged: dict[str, Any] = {"type": [name for option in options for name in _declared(option)]}
+    if all("enum" in option for option in options):
+        merged["enum"] = [value for option in options for value in _list(option["enum"])]
+    for types, keys in _KEYS_OF_TYPES:
+        of_these = [option for option in options if types.intersection(_declared(option))]
+        if len(of_these) == 1 and "enum" not in of_these[0]:
+            merged |= {key: of_these[0][key] for key in keys if key in of_these[0]}
+    texts = [option.get("format") for option in options if "string" in _declared(option)]
+    if texts and all(isinstance(one, str) and one == texts[0] for one in texts):
+        merged["format"] = texts[0]
     return merged
 
 
-def _unions(merged: dict[str, Any]) -> list[dict[str, Any]]:
-    """`anyOf: [X, null]` is how newer cog writes an optional X."""
-    options = [*_dicts(merged.pop("anyOf", None)), *_dicts(merged.pop("oneOf", None))]
-    solid = [option for option in options if option.get("type") != "null"]
-    if len(solid) < len(options):
-        merged["nullable"] = True
-    if len(solid) == 1:
-        return solid
-    if solid:
-        merged["type"] = [option["type"] for option in solid if isinstance(option.get("type"), str)]
-    return []
-
-
-def _types(merged: Mapping[str, Any]) -> tuple[str, ...]:
+def _declared(merged: Mapping[str, Any]) -> tuple[str, ...]:
     declared = merged.get("type")
-    types = declared if isinstance(declared, list) else [declared] if declared else []
-    known = [name for name in types if isinstance(name, str) and name in _PYTHON_TYPES]
-    if known and merged.get("nullable") and "null" not in known:
-        known.append("null")
+    types = declared[:_MOST_TYPES] if isinstance(declared, list) else [declared]
+    known = dict.fromkeys(name for name in types if isinstance(name, str) and name in JSON_TYPES)
+    if not known:
+        known = dict.fromkeys(map(_type_of, _list(merged.get("enum"))[:_MOST_TYPES]))
     return tuple(known)
 
 
-def _shape(schemas: Mapping[str, Any]) -> OutputShape | None:
-    output = _resolved(_dict(schemas.get("Output")), schemas)
-    items = _resolved(_dict(output.get("items")), schemas)
+def _types(merged: Mapping[str, Any], *, has_null: bool) -> tuple[str, ...]:
+    types = _declared(merged)
+    has_null |= merged.get("nullable") is True or merged.get("default", ...) is None
+    return (*types, "null") if types and has_null and "null" not in types else types
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return next((name for name, types in JSON_TYPES.items() if isinstance(value, types)), "object")
+
+
+def _bounds(merged: Mapping[str, Any]) -> dict[str, float | None]:
+    """`exclusiveMinimum` is a number, or in OpenAPI 3.0 true of `minimum`; `ge` is older cog's."""
+    minimum, maximum = _number(merged, "minimum", "ge"), _number(merged, "maximum", "le")
+    above, below = (
+        _number(merged, "exclusiveMinimum", "gt"),
+        _number(merged, "exclusiveMaximum", "lt"),
+    )
+    if merged.get("exclusiveMinimum") is True:
+        minimum, above = None, minimum
+    if merged.get("exclusiveMaximum") is True:
+        maximum, below = None, maximum
+    return {"minimum": minimum, "maximum": maximum, "above": above, "below": below}
+
+
+def _shape(reader: _Reader) -> OutputShape | None:
+    output = reader.resolved({"$ref": "#/components/schemas/Output"})
+    items = reader.resolved(output.get("items"))
     match output.get("type"):
         case "string":
             return "file" if output.get("format") == "uri" else "text"
@@ -166,151 +290,23 @@ def _shape(schemas: Mapping[str, Any]) -> OutputShape | None:
     return None
 
 
-# -- typing values ----------------------------------------------------------------------------
+def _number(merged: Mapping[str, Any], *keys: str) -> float | None:
+    values = (merged.get(key) for key in keys)
+    return next((v for v in values if isinstance(v, int | float) and not isinstance(v, bool)), None)
 
 
-def typed(text: str, field: InputField | None) -> Any:
-    """The value that was written as `key=text`.
-
-    Without a schema, JSON numbers, booleans and null are taken as such, anything else is text.
-
-    Raises:
-        InputError: the text is no value of the input's type.
-    """
-    types = field.types if field else ()
-    if field and field.choices:
-        return next((choice for choice in field.choices if str(choice) == text), text)
-    if not types:
-        return _guessed(text)
-    if "string" in types:
-        return text
-    for name in types:
-        value = _parsed(text, name)
-        if isinstance(value, _PYTHON_TYPES[name]):
-            return value
-    raise InputError(_refusal(field, text, f"expected {_words(types)}"))
+def _whole(value: object, *, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
 
 
-def _parsed(text: str, name: str) -> Any:
-    if name == "boolean":
-        return _BOOLEANS.get(text.strip().lower())
-    try:
-        value = read_json(text)
-    except ValueError:
-        return text
-    if name == "number" and isinstance(value, bool):
-        return text
-    if name == "integer":
-        return value if _is_whole(value) else text
-    return value
+def _size(merged: Mapping[str, Any], key: str) -> int | None:
+    size = _whole(merged.get(key), otherwise=-1)
+    return size if size >= 0 else None
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _guessed(text: str) -> Any:
-    try:
-        value = read_json(text)
-    except ValueError:
-        return text
-    return text if isinstance(value, str) else value
-
-
-def read_json(text: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        ValueError: it is none, as `NaN` is none, or is nested too deeply to be read.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"JSON has no {name}")
-
-
-def check(inputs: Mapping[str, Any], schema: Schema, model: str) -> None:
-    """Compare typed inputs with the schema, before anything is sent and paid for.
-
-    Raises:
-        InputError: the first problem found, with the input's name, what was given and what is
-            allowed.
-    """
-    if schema.fields is None:
-        return
-    for name, value in inputs.items():
-        known = schema.fields.get(name)
-        if known is None:
-            raise InputError(_unknown_input(name, schema.fields, model))
-        _check_value(known, value)
-    missing = [f.name for f in schema.fields.values() if f.required and f.name not in inputs]
-    if missing:
-        raise InputError(f"{model} requires {listed(missing)}. Nothing was sent.")
-
-
-def _unknown_input(name: str, known: Iterable[str], model: str) -> str:
-    names = list(known)
-    return (
-        f"{model} has no input {name}.{did_you_mean(name, names)} "
-        f"Its inputs: {listed(names)}. Nothing was sent."
-    )
-
-
-def listed(names: Iterable[Any]) -> str:
-    """Names as they stand in a message: all of a reasonable number of them."""
-    shown = [one_line(str(name), limit=80) for name in names]
-    more = len(shown) - _MOST_NAMES
-    if more > 0:
-        shown = [*shown[:_MOST_NAMES], f"and {more:,} more"]
-    return ", ".join(shown) or "none"
-
-
-def _check_value(field: InputField, value: Any) -> None:
-    if value is None and "null" in field.types:
-        return
-    if field.choices:
-        if value not in field.choices:
-            nearest = did_you_mean(str(value), map(str, field.choices))
-            raise InputError(
-                _refusal(field, value, f"it is one of {listed(field.choices)}", nearest)
-            )
-        return
-    if field.types and not _fits(value, field.types):
-        raise InputError(_refusal(field, value, f"expected {_words(field.types)}"))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    if field.minimum is not None and value < field.minimum:
-        raise InputError(_refusal(field, value, f"the least is {field.minimum}"))
-    if field.maximum is not None and value > field.maximum:
-        raise InputError(_refusal(field, value, f"the most is {field.maximum}"))
-
-
-def _fits(value: Any, types: Iterable[str]) -> bool:
-    if isinstance(value, bool):
-        return "boolean" in types
-    return any(isinstance(value, _PYTHON_TYPES[name]) for name in types)
-
-
-def _refusal(field: InputField | None, value: Any, reason: str, advice: str = "") -> str:
-    name = field.name if field else "the input"
-    return f"{name}={one_line(str(value), limit=60)}: {reason}.{advice} Nothing was sent."
-
-
-def _words(types: Iterable[str]) -> str:
-    return " or ".join(types)
-
-
-def _dict(value: Any) -> dict[str, Any]:
+def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [part for part in _list(value) if isinstance(part, dict)]

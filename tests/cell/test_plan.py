@@ -240,6 +240,90 @@ def test_an_expression_that_fails_names_raw():
         planned("k={{nothing}}")
 
 
+def test_the_body_for_a_list_of_texts_is_one_of_them():
+    line = "text=t question=q --prompt-key tags"
+
+    assert planned(line, "one, two\nthree\n", cog.NEWER)["tags"] == ["one, two\nthree"]
+
+
+def test_all_that_is_wrong_with_a_cell_is_told_at_once(tmp_path):
+    body = "---\nmax_tokens: many\ndebug: maybe\n---\nHi"
+
+    with pytest.raises(InputError) as raised:
+        planned("temprature=1 top_p=2 seed:=x stop_sequences=@nothing", body, cog.CHAT)
+    assert str(raised.value).split("\n") == [
+        "max_tokens=many: expected integer.",
+        "debug=maybe: expected boolean.",
+        "seed:=x is not JSON: Expecting value: line 1 column 1 (char 0).",
+        "stop_sequences=@nothing: No such file or directory.",
+        "top_p=2: the least is 0, the most is 1.",
+        (
+            "a/b has no input temprature. Did you mean temperature? Its inputs: prompt, "
+            "system_prompt, max_tokens, temperature, top_p, stop_sequences, seed, debug."
+        ),
+        "Nothing was sent.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "inputs"),
+    [
+        ("", {}),
+        ("unknown=5", {"unknown": 5}),
+        ("num_outputs=9 seed=1.0", {"num_outputs": 9, "seed": 1}),
+        ("num_outputs=2.5", {"num_outputs": 2.5}),
+        ("num_outputs=many go_fast=maybe", {"num_outputs": "many", "go_fast": "maybe"}),
+        ("aspect_ratio=16:10 megapixels=4", {"aspect_ratio": "16:10", "megapixels": "4"}),
+        ("prompt:=5 seed={{'x'}}", {"prompt": 5, "seed": "x"}),
+    ],
+)
+def test_force_sends_what_was_written_typed_as_far_as_it_can_be(line, inputs):
+    assert planned(f"--force {line}", None, cog.FLUX) == inputs
+
+
+def test_force_sends_a_body_that_has_no_place():
+    assert planned("--force", "body", cog.OLD) == {"prompt": "body"}
+    assert planned("--force --prompt-key x", "body", cog.OLD) == {"x": "body"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x:={", "is not JSON"),
+        ("image=@nothing", "No such file"),
+        ("x={{object()}}", "cannot be sent as JSON"),
+        ("x={{float('nan')}}", "cannot be sent as JSON"),
+        ("prompt=x", "prompt is given twice"),
+    ],
+)
+def test_force_does_not_send_what_cannot_be_sent(line, message):
+    with pytest.raises(InputError, match=message):
+        planned(f"--force {line}", "body", cog.SDXL)
+
+
+def test_force_reads_an_open_file_no_second_time():
+    file = io.BytesIO(b"a" * (DATA_URL_BYTES + 10))
+
+    with pytest.raises(InputError, match="more than 256,000 bytes"):
+        plan(
+            read_target("a/b"),
+            Draft(inputs={"image": file}, force=True),
+            read_schema(cog.SDXL),
+            read_bytes,
+        )
+
+
+def test_what_is_secret_is_in_no_message():
+    secret = cog.openapi({"key": {"type": "string", "format": "password"}})
+    values = [object(), {"hunter2": object()}, ["hunter2", math.nan], "hunter2\ud83d", 5]
+    values += [Given(text="hunter2", kind="json"), Given(text='"hunter2\\ud83d"', kind="json")]
+    for value in values:
+        with pytest.raises(InputError, match=r"^key\b") as raised:
+            sent(value, secret, "key")
+        assert "hunter2" not in str(raised.value)
+        assert "object at" not in str(raised.value)
+
+
 # -- values -----------------------------------------------------------------------------------
 
 
