@@ -21,6 +21,7 @@ from .problems import Problem
 from .runner import Runner
 from .smollm2 import SmolLM2
 from .state import State
+from .waifu2x import Waifu2x
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 def default_models(home: Path) -> list[Model]:
     """The models of the engine, in the order they are listed."""
-    return [SmolLM2(home)]
+    return [SmolLM2(home), Waifu2x()]
 
 
 def create_app(*, base_url: str, token: str, models: Sequence[Model]) -> Starlette:

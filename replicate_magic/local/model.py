@@ -1,6 +1,6 @@
 """What a model is to the engine: its description, the events it emits, how it fails.
 
-Holds no model, no queue and no HTTP. A new model is one module with a class that fits
+Holds no model, no queue and no HTTP. A new model is one module, or folder, with a class that fits
 `Model`, and one line in `app.default_models`.
 """
 

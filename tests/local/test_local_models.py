@@ -4,16 +4,12 @@ import asyncio
 import re
 import threading
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
-import uvicorn
 
-from replicate_magic.local.__main__ import _listen
-from replicate_magic.local.app import create_app
 from replicate_magic.local.model import File, Log, Metrics, ModelError, Output
 from replicate_magic.local.predictions import Prediction, Predictions, now, to_json
 from replicate_magic.local.runner import Runner
@@ -96,30 +92,9 @@ MODELS = {
 }
 
 
-@contextmanager
-def serving(app, listener):
-    config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture(scope="module")
-def client():
-    listener = _listen(0)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    models = [Small(name, act) for name, act in MODELS.items()]
-    app = create_app(base_url=url, token="abc", models=models)
-    headers = {"authorization": "Bearer abc", "prefer": "wait=10"}
-    with (
-        serving(app, listener),
-        httpx.Client(base_url=f"{url}/v1", headers=headers, timeout=30) as client,
-    ):
+def client(served):
+    with served([Small(name, act) for name, act in MODELS.items()]) as client:
         yield client
 
 

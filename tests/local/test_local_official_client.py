@@ -3,7 +3,9 @@
 import io
 import time
 
+import httpx
 import pytest
+from PIL import Image
 
 replicate = pytest.importorskip("replicate")
 
@@ -91,9 +93,44 @@ def test_invalid_input_is_a_replicate_error(client):
 
 
 def test_models_are_listed_and_found(client):
-    assert [model.name for model in client.models.list()] == ["smollm2-135m-instruct"]
+    assert [model.name for model in client.models.list()] == ["smollm2-135m-instruct", "waifu2x"]
     assert [model.name for model in client.models.search("smollm2")] == ["smollm2-135m-instruct"]
     assert client.models.get(MODEL).default_example.status == "succeeded"
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "a picture.png"
+    Image.radial_gradient("L").resize((20, 10)).save(path)
+    return path
+
+
+def size_of(url):
+    """Of the picture that the client gave us, which wraps only https URLs in a file."""
+    with Image.open(io.BytesIO(httpx.get(url).content)) as image:
+        return image.size
+
+
+@pytest.mark.usefixtures("needs_upscaler")
+@pytest.mark.parametrize("strategy", [None, "base64"])
+def test_an_opened_file_is_sent_and_the_larger_picture_can_be_read(client, picture, strategy):
+    with picture.open("rb") as file:
+        url = client.run("local/waifu2x", input={"image": file}, file_encoding_strategy=strategy)
+    assert size_of(url) == (40, 20)
+
+
+@pytest.mark.usefixtures("needs_upscaler")
+def test_an_output_is_the_next_ones_input(client, picture):
+    with picture.open("rb") as file:
+        first = client.run("local/waifu2x", input={"image": file, "style": "art"})
+    assert size_of(client.run("local/waifu2x", input={"image": first, "noise": 0})) == (80, 40)
+
+
+@pytest.mark.usefixtures("needs_upscaler")
+def test_a_broken_picture_is_a_model_error(client):
+    broken = io.BytesIO(b"no picture")
+    with pytest.raises(replicate.exceptions.ModelError, match="cannot be read"):
+        client.run("local/waifu2x", input={"image": broken})
 
 
 def test_predictions_are_listed(client):

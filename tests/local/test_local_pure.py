@@ -121,6 +121,9 @@ def test_event_ids_are_read(text, parsed):
         ({"type": "string"}, None, ["invalid_type"]),
         ({"enum": ["a"]}, "b", ["enum"]),
         ({"type": "array", "items": {"type": "string"}}, ["a", 1], ["invalid_type"]),
+        ({"type": "string", "format": "uri"}, "data:,x", []),
+        ({"type": "string", "format": "uri"}, "a.png", ["format"]),
+        ({"type": "string", "format": "uri"}, "http://[", ["format"]),
     ],
 )
 def test_values_are_checked_against_schemas(schema, value, kinds):
