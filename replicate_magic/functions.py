@@ -1,15 +1,19 @@
-"""Owns `run`, `arun` and `start`, the cell as functions; must not do what the session does."""
+"""Owns `run`, `arun`, `start` and `info`, the cell as functions.
+
+It must not do what the session does.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
-from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions
+from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, Saving
 from replicate_magic.recording import notebook_name, prediction_of
 from replicate_magic.runs.history import found, warn_of_history
 from replicate_magic.session import the_session
@@ -19,6 +23,7 @@ from replicate_magic.views import close as close_view
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from replicate_magic.cell.info import ModelInfo
     from replicate_magic.cell.plan import Target
     from replicate_magic.job import Job
     from replicate_magic.prediction import Prediction
@@ -34,6 +39,8 @@ def run(
     stream: bool = True,
     tag: str | None = None,
     log: bool = True,
+    save: str | os.PathLike[str] | bool = True,
+    force: bool = False,
     show: bool = False,
     **inputs: Any,
 ) -> Prediction:
@@ -52,6 +59,8 @@ def run(
         stream: whether to read the output as it comes.
         tag: a word to find this run by in the history.
         log: whether the history keeps it.
+        save: whether output files are saved, in the history's own folder; or the folder for them.
+        force: send inputs that the model's schema refuses all the same.
         show: whether to draw the prediction as the cell does.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
@@ -62,7 +71,7 @@ def run(
             why, and the prediction, where it had an id, is `error.prediction`.
     """
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
     )
     view = choose(Look()) if show else NoView()
     job = the_session().drive(target, draft, conditions, view)
@@ -81,11 +90,13 @@ async def arun(
     stream: bool = True,
     tag: str | None = None,
     log: bool = True,
+    save: str | os.PathLike[str] | bool = True,
+    force: bool = False,
     **inputs: Any,
 ) -> Prediction:
     """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
     )
     ended = await the_session().adrive(target, draft, conditions)
     warn_of_history()
@@ -102,6 +113,8 @@ def start(
     stream: bool = True,
     tag: str | None = None,
     log: bool = True,
+    save: str | os.PathLike[str] | bool = True,
+    force: bool = False,
     show: bool = False,
     **inputs: Any,
 ) -> Job:
@@ -120,6 +133,8 @@ def start(
         stream: whether to read the output as it comes.
         tag: a word to find this run by in the history.
         log: whether the history keeps it.
+        save: whether output files are saved, in the history's own folder; or the folder for them.
+        force: send inputs that the model's schema refuses all the same.
         show: whether to draw a card that goes on by itself, where a page is watching.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
@@ -127,7 +142,7 @@ def start(
         ReplicateMagicError: there is nowhere to run it; all else is raised by `job.wait()`.
     """
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log
+        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
     )
     view = choose(Look(), background=True) if show else NoView()
 
@@ -166,6 +181,24 @@ def attach(
     return job.wait()
 
 
+def info(model: str, /) -> ModelInfo:
+    """What is known of a model: its inputs, its output, an example; it shows itself.
+
+    ```python
+    info = replicate_magic.info("local/smollm2-135m-instruct")
+    print(info.example)
+    ```
+
+    Args:
+        model: as for `run`.
+
+    Raises:
+        NotFound: there is none.
+        ReplicateMagicError: it could not be found out.
+    """
+    return the_session().info(read_target(model))
+
+
 def _call(
     model: str,
     given: Mapping[str, Any] | None,
@@ -176,6 +209,8 @@ def _call(
     stream: bool,
     tag: str | None,
     log: bool,
+    save: str | os.PathLike[str] | bool,
+    force: bool,
 ) -> tuple[Target, Draft, Conditions]:
     twice = sorted(set(given or ()) & set(inputs))
     if twice:
@@ -185,9 +220,17 @@ def _call(
         wait_s=wait if wait is None else seconds_to_wait(wait),
         stream=stream,
         log=log,
+        saving=_saving(save, log=log),
         local={"tag": tag, "notebook": notebook_name(os.environ.get("JPY_SESSION_NAME"))},
     )
-    return read_target(model), Draft(inputs={**(given or {}), **inputs}), conditions
+    return read_target(model), Draft(inputs={**(given or {}), **inputs}, force=force), conditions
+
+
+def _saving(save: str | os.PathLike[str] | bool, *, log: bool) -> Saving | None:  # noqa: FBT001  (as it was given)
+    """Where files go; without a row that names them they are saved only into a folder."""
+    if isinstance(save, bool):
+        return Saving() if save and log else None
+    return Saving(folder=Path(save).expanduser())
 
 
 def _seconds(timeout: float | str | None) -> float:

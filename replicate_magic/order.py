@@ -8,11 +8,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.endpoint import Endpoint
 
 DEFAULT_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Where output files are saved.
+
+    Attributes:
+        folder: a folder where they have readable names, or `None` for the history's own.
+        most_bytes: the largest file that is saved.
+        most_in_all_bytes: how much the history's folder may hold.
+    """
+
+    folder: Path | None = None
+    most_bytes: int = 1_000_000_000
+    most_in_all_bytes: int = 10_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +40,7 @@ class Conditions:
         wait_s: how long Replicate may hold the first answer back, or `None`.
         stream: whether to read the stream.
         log: whether history keeps it.
+        saving: where its output files are saved, or `None` for nowhere.
         local: what history is to keep beside the API's JSON: tag, notebook, cell.
         began_s: when the cell or the call began, by `time.monotonic()`.
     """
@@ -32,6 +49,7 @@ class Conditions:
     wait_s: int | None = None
     stream: bool = True
     log: bool = True
+    saving: Saving | None = field(default_factory=Saving)
     local: Mapping[str, Any] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
 

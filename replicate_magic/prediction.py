@@ -52,6 +52,7 @@ class OutputFile:
         path: where it was saved on this machine, or `None`.
         media_type: such as `image/png`, or `None` while it is not known.
         size_bytes: its length, or `None` while it is not known.
+        sha256: the digest of its bytes in hex, where it was saved.
         preview: its bytes, where they were fetched to be shown.
     """
 
@@ -59,6 +60,7 @@ class OutputFile:
     path: Path | None = None
     media_type: str | None = None
     size_bytes: int | None = None
+    sha256: str | None = None
     preview: bytes | None = field(default=None, repr=False)
 
 
@@ -109,10 +111,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A file of the output was fetched from where it lay."""
+    """A file of the output was fetched from where it lay, or could not be: `trouble` says why."""
 
     file: OutputFile
     at_s: float
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Prediction:
         streamed: the output as the stream brought it.
         streamed_logs: the logs as the stream brought them.
         fetched: those of the output files that were fetched.
+        unsaved: why files could not be saved, one for each.
         saving: whether it has ended, and its files are being fetched.
         retry: what is being waited for at the moment, if anything.
         retries: how often something was tried again.
@@ -159,6 +163,7 @@ class Prediction:
     streamed: Chunks = field(default_factory=Chunks)
     streamed_logs: Chunks = field(default_factory=Chunks)
     fetched: tuple[OutputFile, ...] = field(default=())
+    unsaved: tuple[str, ...] = field(default=())
     saving: bool = field(default=False)
     retry: Retry | None = field(default=None)
     retries: int = field(default=0)
@@ -280,6 +285,17 @@ class Prediction:
         fetched = {file.url: file for file in self.fetched}
         return tuple(fetched.get(url) or OutputFile(url=url) for url in self._file_urls())
 
+    @property
+    def image(self) -> Any:
+        """The first output file as a PIL image.
+
+        Raises:
+            InputError: no file was saved, it is no picture, or Pillow is not installed.
+        """
+        from replicate_magic.views.picture import image_of
+
+        return image_of(self)
+
     def jq(self, program: str, *, args: Mapping[str, Any] | None = None) -> Any:
         """Run a jq program on the prediction's JSON.
 
@@ -363,8 +379,10 @@ def fold(prediction: Prediction, event: Event) -> Prediction:
             changes["raw"] = raw
         case Finished(raw=raw):
             changes |= {"raw": raw, "finished_after_s": at_s}
-        case Fetched(file=file):
+        case Fetched(file=file, trouble=""):
             changes["fetched"] = (*prediction.fetched, file)
+        case Fetched(trouble=trouble):
+            changes["unsaved"] = (*prediction.unsaved, trouble)
         case Retry():
             changes |= {"retry": event, "retries": prediction.retries + 1}
     if prediction.first_output_after_s is None:

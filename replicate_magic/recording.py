@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replicate_magic.runs.history import History
 
 _PATIENCE_S = 1.0
+_LONGEST_URL = 2_000  # a data URL holds the file itself
 _TOKENS = frozenset({"output_token_count", "token_output_count", "tokens_per_second"})
 
 
@@ -91,7 +92,7 @@ class Recorder:
 def record_of(prediction: Prediction, notes: Notes) -> Record:
     """The row of a prediction."""
     seen = _timings(prediction) if notes.begun_here else {}
-    local = {**notes.local, "page": prediction.page, **seen}
+    local = {**notes.local, "page": prediction.page, **seen, "files": _files_of(prediction)}
     return Record(
         raw=prediction.raw,
         model=prediction.model,
@@ -121,6 +122,21 @@ def _joined_if_tokens(prediction: Prediction) -> Prediction:
     if prediction.shape is None and not _TOKENS.isdisjoint(prediction.metrics):
         return replace(prediction, shape="chunks")
     return prediction
+
+
+def _files_of(prediction: Prediction) -> list[dict[str, Any]] | None:
+    """The files that were saved."""
+    return [
+        {
+            "url": file.url if len(file.url) < _LONGEST_URL else None,
+            "path": str(file.path),
+            "media_type": file.media_type,
+            "size_bytes": file.size_bytes,
+            "sha256": file.sha256,
+        }
+        for file in prediction.files
+        if file.path is not None
+    ] or None
 
 
 def _timings(prediction: Prediction) -> dict[str, float | None]:

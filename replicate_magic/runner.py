@@ -15,20 +15,20 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.create import Conduct
-from replicate_magic.api.files import Previews
 from replicate_magic.api.models import Described, describe
 from replicate_magic.api.predict import predict, rejoin
 from replicate_magic.cell.plan import Draft, plan, read_target
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.job import Ended, too_late
+from replicate_magic.moving import fetcher, sent_ahead
 from replicate_magic.order import Order
-from replicate_magic.prediction import Created, Fetched, Prediction, Retry
+from replicate_magic.prediction import Created, Prediction, Retry
 from replicate_magic.recording import Notes, Recorder, prediction_of
 from replicate_magic.runs.history import the_history
 from replicate_magic.story import Story
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.api.client import Pool
     from replicate_magic.api.protocol import Create
+    from replicate_magic.api.uploads import Memory
     from replicate_magic.cell.plan import Request
     from replicate_magic.endpoint import Endpoint, Endpoints
     from replicate_magic.order import Conditions
@@ -92,6 +93,7 @@ class Runner:
         self._clients: dict[Endpoint, Client] = {}
         self._described: dict[tuple[str, str], tuple[float, Described]] = {}
         self._ids: set[str] = set()
+        self._uploaded: Memory = {}
         self._under_way: Counter[str] = Counter()  # creates without an id yet, by what they ask for
 
     def forget(self) -> None:
@@ -171,18 +173,16 @@ class Runner:
         """Follow a prediction by whatever way; each snapshot is published, and the last kept."""
         endpoint, conditions = place
         client = await self.client(endpoint)
-        previews = Previews(
-            client, lambda file: story.add(Fetched(file=file, at_s=conditions.at_s))
-        )
-        story = Story(latest, publish, previews if previewed else None)
+        files = fetcher(client, conditions, lambda event: story.add(event), previewed=previewed)  # noqa: PLW0108  (it comes below)
+        story = Story(latest, publish, files if conditions.saving or previewed else None)
         recorder = Recorder(the_history() if conditions.log else None)
         try:
-            async with previews:
+            async with files:
                 in_time = await follow(client, story, recorder)
                 if not story.latest.id:
                     raise too_late(story.latest)
                 if in_time:
-                    await previews.settle(conditions.deadline_s)
+                    await files.settle(conditions.deadline_s)
         finally:
             self._no_longer(self.running, story.latest.id)
             if story.latest.saving:
@@ -218,6 +218,7 @@ class Runner:
         """Look up, plan, create and follow; whether it came to its own end."""
         described = await self._look_up(client, order, story)
         request = plan(order.target, order.draft, read_schema(described.openapi), read_bytes)
+        request = replace(request, input=await self._input(client, request, order, story))
         story.change(shape=request.schema.shape)
         asked = _fingerprint(request)
         recorder.notes = _notes(order, request)
@@ -241,6 +242,24 @@ class Runner:
             except errors.InvalidInput:
                 self._described.pop(order.key, None)  # it may be a stale schema
                 raise
+
+    async def _input(
+        self, client: Client, request: Request, order: Order, story: Story
+    ) -> dict[str, Any]:
+        """What is sent as the input; large files go ahead of it."""
+
+        def tell(reason: str) -> None:
+            story.add(Retry(reason=reason, delay_s=0.0, at_s=order.conditions.at_s))
+
+        try:
+            async with asyncio.timeout_at(order.conditions.deadline_s):
+                return await sent_ahead(client, request.input, self._uploaded, tell)
+        except TimeoutError as error:
+            raise errors.PredictionTimeout(
+                f"The files of {story.latest.model} took longer to send than was given "
+                "(--timeout). Nothing was run.",
+                prediction=story.latest,
+            ) from error
 
     async def _look_up(self, client: Client, order: Order, story: Story) -> Described:
         patience = asyncio.get_running_loop().call_later(_PATIENCE_S, story.tell)

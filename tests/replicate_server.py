@@ -14,12 +14,13 @@ It speaks HTTP/1.1 on two ports: the API on one, streams and files on "another o
 prediction does is a story: steps that are played once it is created. What goes wrong is a fault: a
 coroutine function that is handed the `Exchange` and answers it in place of the honest answer.
 
-Routes: model, versions, version, deployment, create, get, list, cancel, stream, file.
+Routes: model, versions, version, deployment, create, get, list, cancel, upload, stream, file.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import secrets
@@ -31,6 +32,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.parser import BytesParser
+from email.policy import HTTP
 from email.utils import format_datetime
 from itertools import chain, repeat
 from urllib.parse import parse_qs, urlsplit
@@ -355,6 +358,42 @@ def changed(**values):
     return fault
 
 
+def declaring(size_bytes):
+    """A file, with another length than it has; then the connection ends."""
+
+    async def fault(exchange):
+        honest = await exchange.honest()
+        headers = {**honest.headers, "content-length": size_bytes, "connection": "close"}
+        await exchange.send(replace(honest, headers=headers))
+
+    return fault
+
+
+def endless(media_type="image/png"):
+    """A file without a length, and without an end."""
+
+    async def pieces():
+        while True:
+            yield bytes(65_536)
+
+    async def fault(exchange):
+        await exchange.send(Reply(headers={"content-type": media_type}, pieces=pieces()))
+
+    return fault
+
+
+def silent_after(size_bytes):
+    """A file's beginning, and then nothing more, on a connection that stays."""
+
+    async def fault(exchange):
+        honest = await exchange.honest()
+        headers = {"content-length": len(honest.body), **honest.headers}
+        await exchange.send(replace(honest, headers=headers, body=honest.body[:size_bytes]))
+        await asyncio.sleep(60)
+
+    return fault
+
+
 def stream_of(*pieces, then=None):
     """A stream of these bytes; its end is orderly, or a reset, or another coroutine function."""
 
@@ -419,6 +458,9 @@ class Replicate:
         models: by `owner/name`.
         deployments: `(model, version)` by `owner/name`.
         files: `(media type, bytes)` by the name under `/files/`.
+        uploaded: `(name, media type, bytes)` of what `POST /files` was given.
+        hears_bytes: how much of a body is read before it is answered, by route; all if not there.
+        lives: how long an uploaded file does.
         requests: all that came, as `Seen`.
         predictions: the JSON of all predictions, oldest first.
         ahead: how far the server's clock is ahead of ours.
@@ -434,6 +476,9 @@ class Replicate:
         }
         self.deployments = {"acme/prod": ("acme/poet", VERSION)}
         self.files = {}
+        self.uploaded = []
+        self.hears_bytes = {}
+        self.lives = timedelta(hours=24)
         self.requests = []
         self.predictions = []
         self.ahead = timedelta(0)
@@ -597,15 +642,19 @@ class Replicate:
         pairs = (line.partition(":") for line in lines if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         parts = urlsplit(target)
+        route = route_of(place, method, parts.path)
+        length = min(
+            int(headers.get("content-length", 0)), self.hears_bytes.get(route, sys.maxsize)
+        )
         return Seen(
             place=place,
             method=method,
             path=parts.path,
             query={name: values[0] for name, values in parse_qs(parts.query).items()},
             headers=headers,
-            body=await reader.readexactly(int(headers.get("content-length", 0))),
+            body=await reader.readexactly(length),
             at_s=time.monotonic(),
-            route=route_of(place, method, parts.path),
+            route=route,
         )
 
     def _record(self, request):
@@ -637,7 +686,9 @@ class Replicate:
             case "stream":
                 return self._stream(request)
             case "file":
-                return self._file(path[-1])
+                return self._file(path[-1], request.headers)
+            case "upload":
+                return self._upload(request)
             case "list":
                 return self._list(request.query)
             case "get" | "cancel":
@@ -751,11 +802,44 @@ class Replicate:
             return NOT_FOUND
         return replace(EVENTS, pieces=part_of(scripted.after(self.begin_of(request))))
 
-    def _file(self, name):
+    def _file(self, name, asked):
         if name not in self.files:
             return NOT_FOUND
         media_type, data = self.files[name]
-        return Reply(headers={"content-type": media_type}, body=data)
+        tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        headers = {"content-type": media_type, "etag": tag, "accept-ranges": "bytes"}
+        span = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))
+        if not span or asked.get("if-range", tag) != tag:
+            return Reply(headers=headers, body=data)
+        start = int(span[1])
+        if start >= len(data):
+            return Reply(status=416, headers={"content-range": f"bytes */{len(data)}"})
+        told = {"content-range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+        return Reply(status=206, headers={**headers, **told}, body=data[start:])
+
+    def _upload(self, request):
+        kind = f"content-type: {request.headers['content-type']}\r\n\r\n".encode()
+        form = BytesParser(policy=HTTP).parsebytes(kind + request.body)
+        [part] = form.get_payload()
+        assert part.get_param("name", header="content-disposition") == "content"
+        head, _, rest = request.body.partition(b"\r\n\r\n")
+        data = rest[: -len(f"\r\n--{form.get_boundary()}--\r\n")]
+        name = re.search(rb'filename="([^\r\n]*)"\r\n', head)[1].decode()
+        self.uploaded.append((name, part.get_content_type(), data))
+        key, now = secrets.token_hex(13), self.time()
+        return reply(
+            201,
+            {
+                "id": key,
+                "name": name,
+                "content_type": part.get_content_type(),
+                "size": len(data),
+                "checksums": {"sha256": hashlib.sha256(data).hexdigest()},
+                "created_at": now.isoformat(),
+                "expires_at": (now + self.lives).isoformat(),
+                "urls": {"get": f"{self.url}/v1/files/{key}"},
+            },
+        )
 
 
 def problem(status, title, detail, **more):
@@ -780,6 +864,7 @@ _ROUTES = (
     ("api", "GET", r"/models/[^/]+/[^/]+/versions", "versions"),
     ("api", "GET", r"/models/[^/]+/[^/]+/versions/[^/]+", "version"),
     ("api", "GET", r"/deployments/[^/]+/[^/]+", "deployment"),
+    ("api", "POST", r"/files", "upload"),
     ("other", "GET", r"/streams/[^/]+", "stream"),
     ("other", "GET", r"/files/[^/]+", "file"),
 )

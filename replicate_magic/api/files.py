@@ -1,4 +1,4 @@
-"""Owns fetching the files a model gave; must not decide what is drawn."""
+"""Owns fetching small files that a model gave into memory; must not decide what is drawn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
 
 from replicate_magic.cell.plan import media_type_of
-from replicate_magic.errors import ConnectionLost
+from replicate_magic.errors import UnexpectedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,23 +71,30 @@ class Previews:
 async def _preview(client: Client, file: OutputFile) -> OutputFile:
     try:
         if file.url.startswith("data:"):
-            data: bytes | None = _decoded(file.url)
+            data: bytes | None = data_of(file.url)[1]
             size: int | None = len(data or b"")
         else:
             data, size = await client.download(file.url, PREVIEW_BYTES)
-    except (ConnectionLost, ValueError):
+    except (UnexpectedAnswer, ValueError):
         return file
     if data is None or len(data) > PREVIEW_BYTES:
         return replace(file, size_bytes=size)
     return replace(file, size_bytes=size, media_type=media_type_of(data), preview=data)
 
 
-def _decoded(url: str) -> bytes:
-    """The bytes of a `data:` URL (RFC 2397)."""
-    head, _, body = url.partition(",")
+def data_of(url: str) -> tuple[str, bytes]:
+    """The media type and the bytes of a `data:` URL (RFC 2397).
+
+    Raises:
+        ValueError: it is none.
+    """
+    head, comma, body = url.removeprefix("data:").partition(",")
+    if not comma:
+        raise ValueError("it is no data: URL")
+    media_type = head.removesuffix(";base64") or "text/plain"
     if not head.endswith(";base64"):
-        return unquote_to_bytes(body)
+        return media_type, unquote_to_bytes(body)
     try:
-        return base64.b64decode(body, validate=True)
+        return media_type, base64.b64decode(unquote_to_bytes(body), validate=True)
     except binascii.Error as error:
-        raise ValueError("not base64") from error
+        raise ValueError("it is no base64") from error

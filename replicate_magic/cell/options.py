@@ -88,9 +88,12 @@ OPTIONS = (
     Option(name="file", kind="text", value="PATH", help="read the prompt from a text file"),
     Option(name="tag", kind="text", value="TEXT", help="a word to find this run by"),
     Option(name="no-log", kind="flag", help="keep this run out of the history"),
+    Option(
+        name="save", kind="text", value="DIR",
+        help="save output files in DIR (default: in the history's own folder)",
+    ),
+    Option(name="no-save", kind="flag", help="save no output files"),
     Option(name="help", short="h", kind="flag", help="show this help"),
-    Option(name="save", kind="later", value="DIR", help="save output files in DIR"),
-    Option(name="no-save", kind="later", help="save no output files"),
     Option(name="cached", kind="later", help="answer from history where inputs are the same"),
     Option(name="grid", kind="later", help="run every combination of values"),
     Option(name="rows", kind="later", value="DF", help="run once for each row of a DataFrame"),
@@ -121,6 +124,8 @@ class Options:
     file: str | None = None
     tag: str | None = None
     no_log: bool = False
+    save: str | None = None
+    no_save: bool = False
     help: bool = False
 
 

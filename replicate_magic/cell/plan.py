@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from replicate_magic.cell import check, coerce
 from replicate_magic.cell.grammar import Given, Line, split_header
+from replicate_magic.cell.objects import Encoded, LargeFile, as_file
 from replicate_magic.cell.schema import InputField, Schema
 from replicate_magic.cell.template import expand, value_of, whole_expression
 from replicate_magic.errors import CellError, InputError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 DATA_URL_BYTES = 256_000
 """What Replicate takes as a data URL (https://replicate.com/docs/reference/http#predictions.create)."""
+
+MOST_FILE_BYTES = 100 * 1024 * 1024
+"""What `POST /files` takes."""
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _MODEL = re.compile(
@@ -237,15 +241,20 @@ def _sendable(
 
 
 def _typed(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:
-    if isinstance(value, Given):
-        match value.kind:
-            case "json":
-                return _json_value(value.text, known)
-            case "text":
-                return coerce.typed(value.text, known)
-            case "file":
-                value = Path(value.text)
-    value = coerce.unwrapped(value, known)
+    match value:
+        case Given(kind="json"):
+            return _json_value(value.text, known)
+        case Given(kind="text"):
+            return coerce.typed(value.text, known)
+        case Given(kind="file"):
+            return _from_file(Path(value.text), known, read_bytes)
+    return _from_object(value, known, read_bytes)
+
+
+def _from_object(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:
+    value = coerce.unwrapped(as_file(value, known), known)
+    if isinstance(value, Encoded):
+        return _data_url(known.name, value.data, value.name)
     if isinstance(value, Path):
         return _from_file(value, known, read_bytes)
     if hasattr(value, "read") and not isinstance(value, type):
@@ -280,13 +289,16 @@ def _from_file(path: Path, known: InputField, read_bytes: Callable[[Path, int], 
             raise InputError(
                 f"{known.name} takes text, and {path} is none. Nothing was sent."
             ) from error
+    if len(data) > DATA_URL_BYTES:
+        media_type = _media_type(data, path.name)
+        return LargeFile(name=path.name, media_type=media_type, path=path.expanduser())
     return _data_url(known.name, data, path.name)
 
 
 def _from_open_file(name: str, file: Any) -> str:
     """A file opened as text gives its text, any other a data URL."""
     try:
-        data = file.read(DATA_URL_BYTES + 1)
+        data = file.read(MOST_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{name} is a file that cannot be read: {error}. Nothing was sent."
@@ -299,16 +311,27 @@ def _from_open_file(name: str, file: Any) -> str:
 
 
 def _data_url(name: str, data: bytes, file_name: str) -> str:
-    _refuse_large(name, data)
-    media_type = mimetypes.guess_type(file_name)[0] or media_type_of(data)
+    """A data URL; of what is too large for one, what is sent ahead."""
+    media_type = _media_type(data, file_name)
+    if len(data) > MOST_FILE_BYTES:
+        raise InputError(
+            f"{name} is a file of more than {MOST_FILE_BYTES:,} bytes, which Replicate does not "
+            "take. Put it at an https:// address and give that. Nothing was sent."
+        )
+    if len(data) > DATA_URL_BYTES:
+        return LargeFile(name=Path(file_name).name or name, media_type=media_type, data=data)
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _media_type(data: bytes, file_name: str) -> str:
+    return mimetypes.guess_type(file_name)[0] or media_type_of(data)
 
 
 def _refuse_large(name: str, data: bytes | str) -> None:
     if len(data) > DATA_URL_BYTES:
         raise InputError(
-            f"{name} is a file of more than {DATA_URL_BYTES:,} bytes, which is what a request "
-            "takes. Put it at an https:// address and give that. Nothing was sent."
+            f"{name} is a text of more than {DATA_URL_BYTES:,} bytes, which is what a request "
+            "takes. Nothing was sent."
         )
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.job import Job
     from replicate_magic.notebook.command_line import Command
-    from replicate_magic.order import Conditions
+    from replicate_magic.order import Conditions, Saving
     from replicate_magic.prediction import Prediction
     from replicate_magic.views import Answer, Look, Place, View
 
@@ -52,8 +52,9 @@ _IN_THE_BACKGROUND = (
     "{} runs in the background: `_` is its job, with .prediction and .cancel(); .wait() gives the "
     "prediction, or raises why there is none"
 )
+_GB = 1_000_000_000
 _LATER = (
-    "show", "cancel", "wait", "resume", "rerun", "diff", "code", "info", "search", "api", "alias",
+    "show", "cancel", "wait", "resume", "rerun", "diff", "code", "search", "api", "alias",
     "login", "serve",
 )  # fmt: skip
 
@@ -66,6 +67,10 @@ class ReplicateMagics(Magics):
     default_model = Unicode(help="The model that runs where a cell names none.").tag(config=True)
     timeout = Union(
         [Unicode(), Float()], default_value="1h", help="Cancel a run after this: 90s, 5m, 1h."
+    ).tag(config=True)
+    most_file_gb = Float(1.0, help="The largest output file that is saved, in GB.").tag(config=True)
+    most_saved_gb = Float(
+        10.0, help="How much the folder of saved outputs may hold, in GB; nothing is deleted."
     ).tag(config=True)
     prices = Dict(
         help="What metrics cost in US dollars, by model, for the estimates of %replicate stats: "
@@ -318,8 +323,24 @@ class _Run:
             wait_s=options.wait,
             stream=not options.no_stream,
             log=not options.no_log,
+            saving=self._saving(),
             local=self._local(),
             began_s=self._began_s,
+        )
+
+    def _saving(self) -> Saving | None:
+        """Where output files go; without a row that names them they are saved only if asked."""
+        from replicate_magic.order import Saving
+
+        options = self._options
+        if options.save is not None and options.no_save:
+            raise CellError("--save and --no-save: give one of them.")
+        if options.no_save or (options.no_log and options.save is None):
+            return None
+        return Saving(
+            folder=None if options.save is None else Path(options.save).expanduser(),
+            most_bytes=int(self._magics.most_file_gb * _GB),
+            most_in_all_bytes=int(self._magics.most_saved_gb * _GB),
         )
 
     def _local(self) -> dict[str, Any]:

@@ -45,6 +45,11 @@ def home() -> Path:
     return user_data_path("replicate_magic", appauthor=False)
 
 
+def outputs() -> Path:
+    """The folder of saved outputs."""
+    return home() / _OUTPUTS
+
+
 class History:
     """All runs, in a file; those that the file does not take, in memory until it does.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from replicate_magic.plain import one_line
+from replicate_magic.plain import count, one_line
 from replicate_magic.prediction import CANCELING
 
 if TYPE_CHECKING:
@@ -26,7 +26,18 @@ def status_parts(prediction: Prediction, *, ended: bool = False) -> list[str]:
         ended: whether nothing more will come of it, whatever its status.
     """
     word = "not run" if ended and not prediction.id else state(prediction)
-    return [name(prediction), word, *times(prediction), *measured(prediction)]
+    parts = [name(prediction), word, *times(prediction), *measured(prediction)]
+    return [*parts, *saved(prediction)] if ended else parts
+
+
+def saved(prediction: Prediction) -> list[str]:
+    """How many files were saved, and why others were not."""
+    files = sum(file.path is not None for file in prediction.files)
+    parts = [f"{count(files, 'file')} saved"] if files else []
+    if prediction.unsaved:
+        why = one_line(prediction.unsaved[0], limit=100)
+        parts.append(f"{count(len(prediction.unsaved), 'file')} not saved: {why}")
+    return parts
 
 
 def times(prediction: Prediction) -> list[str]:

@@ -214,7 +214,7 @@ def test_pictures_are_fetched_without_the_token_and_embedded(execute, replicate)
     [cell] = execute("%%replicate acme/painter\na dot")
     links, picture = cell.bundles
     assert "image/png" in picture
-    assert "big.png</a> (file, 5.0 MB)" in links["text/html"]
+    assert "big.png</a> (image/png, 5.0 MB)" in links["text/html"]
     assert "gone.png" in links["text/html"]
     assert not replicate.strangers_with_token()
 

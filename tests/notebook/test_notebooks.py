@@ -91,6 +91,25 @@ def test_the_analysis_shows_a_table_figures_a_picture_and_the_explorers_runs(ana
     assert "hedgehog" in shown[".jq.map("]["text/plain"]
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return executed("inputs-and-outputs", tmp_path_factory)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_picture_goes_in_and_the_larger_one_is_on_disk_and_goes_on(pictures):
+    def plain(words, at=-1):
+        return cell_with(pictures, words).outputs[at].data["text/plain"]
+
+    assert "image/png" in cell_with(pictures, "larger = %replicate").outputs[-1].data
+    assert plain("[file] = larger.files") == "((192, 192), 'image/png', True)"
+    assert plain("twice = %replicate") == "(384, 384)"
+    assert plain("x.metrics") == "('succeeded', 1)"
+    assert cell_with(pictures, "stile=art").outputs[0].evalue.count("\n") >= 3
+    assert plain(".local.files[]").count("image/png") == 3
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_in_the_repository_keeps_its_outputs_as_static_types(path):
     notebook = nbformat.read(path, 4)
