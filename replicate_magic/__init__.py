@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from replicate_magic.cell.info import ModelInfo
     from replicate_magic.errors import (
         APIError,
         CellError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
-    from replicate_magic.functions import arun, attach, run, start
+    from replicate_magic.functions import arun, attach, info, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.prediction import OutputFile, Prediction
@@ -55,6 +56,7 @@ __all__ = [
     "InvalidInput",
     "Job",
     "JqError",
+    "ModelInfo",
     "NotFound",
     "OutputFile",
     "Prediction",
@@ -70,6 +72,7 @@ __all__ = [
     "attach",
     "export_runs",
     "import_runs",
+    "info",
     "jq",
     "plot",
     "run",
@@ -81,12 +84,14 @@ __all__ = [
 
 _ROOMS = {
     "Job": "job",
+    "ModelInfo": "cell.info",
     "OutputFile": "prediction",
     "Prediction": "prediction",
     "arun": "functions",
     "attach": "functions",
     "export_runs": "runs.transfer",
     "import_runs": "runs.transfer",
+    "info": "functions",
     "jq": "tables",
     "plot": "tables",
     "run": "functions",

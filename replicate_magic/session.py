@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from replicate_magic import bridge, errors
 from replicate_magic.api import protocol
 from replicate_magic.api.models import Described
-from replicate_magic.cell.plan import plan
+from replicate_magic.cell.plan import Draft, plan
 from replicate_magic.cell.schema import read_schema
+from replicate_magic.describing import info_of
 from replicate_magic.endpoint import Endpoints
 from replicate_magic.failure import carry, explain_interrupt, explain_wait
 from replicate_magic.job import Job
-from replicate_magic.order import Order
+from replicate_magic.order import Conditions, Order
 from replicate_magic.remote import merge
 from replicate_magic.runner import Known, Runner, create_of, read_bytes
 from replicate_magic.runs import history
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from replicate_magic.api.protocol import APIRequest
-    from replicate_magic.cell.plan import Draft, Target
+    from replicate_magic.cell.info import ModelInfo
+    from replicate_magic.cell.plan import Target
     from replicate_magic.job import Ended
-    from replicate_magic.order import Conditions
     from replicate_magic.prediction import Prediction
     from replicate_magic.runs.query import Query
     from replicate_magic.runs.record import Record
@@ -202,6 +203,21 @@ class Session:
         request = plan(target, draft, read_schema(described.openapi), read_bytes)
         create = create_of(request, described, conditions)
         return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
+
+    def info(self, target: Target) -> ModelInfo:
+        """What is known of a model; what was looked up for a run is not asked again.
+
+        Raises:
+            NotFound: there is none.
+            ReplicateMagicError: it could not be found out.
+        """
+        endpoint = self.endpoints.of(target)
+
+        async def ask(about: Target) -> Described:
+            order = Order(endpoint, about, Draft(inputs={}), Conditions())
+            return await self._runner.described(order)
+
+        return _now(lambda _: info_of(target, ask))
 
     def unfinished(self) -> list[Record]:
         """The predictions of history whose end is not known, and that nothing here follows.

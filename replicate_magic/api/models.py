@@ -29,12 +29,14 @@ class Described:
         version: the version to name in the request; `None` sends to the target's own route.
         latest: the model's latest version, for a model that may turn out to be no official one.
         official: whether it is an official model, where that is told.
+        raw: the JSON of the model, version or deployment, as it came; `None` where there is none.
     """
 
     openapi: dict[str, Any] | None = None
     version: str | None = None
     latest: str | None = None
     official: bool | None = None
+    raw: dict[str, Any] | None = None
 
 
 async def describe(client: Client, target: Target, tell: Callable[[str, float], None]) -> Described:
@@ -97,6 +99,7 @@ async def _described_model(question: _Question, target: Target) -> Described:
         version=version if official is False else None,
         latest=version,
         official=official,
+        raw=raw,
     )
 
 
@@ -107,7 +110,7 @@ async def _described_version(question: _Question, target: Target) -> Described:
         raw = await question.get(protocol.version_request(target, version))
     except errors.NotFound:
         return Described(version=version)
-    return Described(openapi=raw.get("openapi_schema"), version=version)
+    return Described(openapi=raw.get("openapi_schema"), version=version, raw=raw)
 
 
 async def _described_deployment(question: _Question, target: Target) -> Described:
@@ -116,13 +119,13 @@ async def _described_deployment(question: _Question, target: Target) -> Describe
     model, version = release.get("model"), release.get("version")
     owner, _, name = str(model).partition("/")
     if not name or not isinstance(version, str):
-        return Described()
+        return Described(raw=raw)
     runs = replace(target, owner=owner, name=name)
     try:
         found = await question.get(protocol.version_request(runs, version))
     except (errors.NotFound, errors.Unauthorized):
-        return Described()  # a deployment may run a model whose schema its user cannot see
-    return Described(openapi=found.get("openapi_schema"))
+        return Described(raw=raw)  # a deployment may run a model whose schema its user cannot see
+    return Described(openapi=found.get("openapi_schema"), raw=raw)
 
 
 async def _no_such_local_model(question: _Question, target: Target) -> errors.NotFound:

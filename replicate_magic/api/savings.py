@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from replicate_magic.prediction import OutputFile
 
 
+PLAYED_BYTES = 1_000_000
+"""The largest sound or film that becomes part of a notebook."""
+
+
 class Savings:
     """Saves output files as they become known, within `async with`; leaving it ends what runs.
 
@@ -54,7 +58,7 @@ class Savings:
 
     async def _save(self, file: OutputFile) -> None:
         saved = await self._downloads.fetch(file)
-        if self._previewed and _is_small_picture(saved.file):
+        if self._previewed and _is_shown(saved.file):
             saved = replace(saved, file=await asyncio.to_thread(_with_preview, saved.file))
         self._came(saved)
 
@@ -67,9 +71,11 @@ class Savings:
         await asyncio.gather(*self._saving.values(), return_exceptions=True)
 
 
-def _is_small_picture(file: OutputFile) -> bool:
-    is_small = (file.size_bytes or PREVIEW_BYTES + 1) <= PREVIEW_BYTES
-    return is_small and (file.media_type or "").startswith("image/")
+def _is_shown(file: OutputFile) -> bool:
+    """Whether a file is small enough to be part of the notebook."""
+    kind = (file.media_type or "").partition("/")[0]
+    most = {"image": PREVIEW_BYTES, "audio": PLAYED_BYTES, "video": PLAYED_BYTES}.get(kind, -1)
+    return file.size_bytes is not None and file.size_bytes <= most
 
 
 def _with_preview(file: OutputFile) -> OutputFile:

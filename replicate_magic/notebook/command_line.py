@@ -86,6 +86,10 @@ COMMANDS = (
         help="a live table: type jq, see what it keeps, open a run, take the table along",
     ),
     Command(
+        name="info", usage="MODEL", words=1, needs=1,
+        help="a model's inputs and output, and its own example as a cell",
+    ),
+    Command(
         name="attach", usage="[ID]", words=1,
         help="follow runs that had not ended when their kernel did, and complete their rows",
         options=(

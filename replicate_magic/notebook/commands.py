@@ -1,4 +1,4 @@
-"""Owns the commands of the line that are about the history; must not parse them."""
+"""Owns the commands of the line that are about the history and models; must not parse them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from replicate_magic.cell.plan import read_target
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
 
+    from replicate_magic.cell.info import ModelInfo
     from replicate_magic.cell.template import Evaluate
     from replicate_magic.notebook.command_line import CommandLine
     from replicate_magic.runs.frame import RunsFrame
@@ -40,7 +42,8 @@ class Commands:
         evaluate: gives an expression's value in the user's namespace.
         place: where output goes.
         prices: what metrics cost, by model.
-        timeout_s: after how many seconds a run is canceled, where nothing else is said.
+        timeout_s: for how many seconds a run is watched, where nothing else is said.
+        most_outputs_bytes: how much the folder of saved outputs may hold.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class Commands:
         place: Place,
         prices: Mapping[str, Any],
         timeout_s: float,
+        most_outputs_bytes: int,
     ) -> None:
         self._shell = shell
         self._evaluate = evaluate
         self._place = place
         self._prices = prices
         self._timeout_s = timeout_s
+        self._most_outputs_bytes = most_outputs_bytes
 
     def perform(self, name: str, line: CommandLine) -> Any:
         """Do it; what the line gives."""
@@ -65,6 +70,7 @@ class Commands:
             "stats": self._stats,
             "plot": self._plot,
             "explore": self._explore,
+            "info": self._info,
             "attach": self._attach,
             "export": self._export,
             "import": self._import,
@@ -150,6 +156,9 @@ class Commands:
         Explorer(FrameSource(frame), put=put).show(static=static)
         return None
 
+    def _info(self, line: CommandLine) -> ModelInfo:
+        return the_session().info(read_target(str(self._value(str(line.word)))))
+
     # -- after a restart --------------------------------------------------------------------
 
     def _attach(self, line: CommandLine) -> RunsFrame | None:
@@ -197,7 +206,7 @@ class Commands:
     def _status(self, _line: CommandLine) -> Any:
         from replicate_magic.notebook.status import status
 
-        return status()
+        return status(most_outputs_bytes=self._most_outputs_bytes)
 
 
 def _query(line: CommandLine) -> Query:

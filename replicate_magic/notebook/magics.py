@@ -121,6 +121,7 @@ class ReplicateMagics(Magics):
             place=self.place(),
             prices=self.prices,
             timeout_s=self.timeout_s(),
+            most_outputs_bytes=int(self.most_saved_gb * _GB),
         )
         try:
             return commands.perform(command.name, line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import __version__
 from replicate_magic.plain import count
-from replicate_magic.runs.history import the_history
+from replicate_magic.runs.history import outputs, the_history
 from replicate_magic.session import the_session
 from replicate_magic.views.status import size
 
@@ -28,6 +28,9 @@ class Status:
         runs: how many rows it has.
         unfinished: how many of them had not ended when last seen, and run nowhere here.
         trouble: why it is not in its file, if it is not.
+        outputs: the folder of saved output files.
+        outputs_bytes: how much is in it.
+        most_outputs_bytes: how much it may hold.
     """
 
     version: str
@@ -38,15 +41,20 @@ class Status:
     runs: int
     unfinished: int
     trouble: str
+    outputs: Path
+    outputs_bytes: int
+    most_outputs_bytes: int
 
     def __str__(self) -> str:
         token = f"token from {self.token_from}" if self.token_from else "no token: local/… only"
         rows = f"{count(self.runs, 'run')}, {size(self.size_bytes)}"
         left = f"; {self.unfinished:,} unfinished: %replicate attach" if self.unfinished else ""
+        held = f"{size(self.outputs_bytes)} of at most {size(self.most_outputs_bytes)}"
         lines = [
             f"replicate_magic {self.version}",
             f"API      {self.api} ({token})",
             f"history  {self.history} ({rows}{left})",
+            f"outputs  {self.outputs} ({held})",
         ]
         return "\n".join([*lines, self.trouble] if self.trouble else lines)
 
@@ -54,7 +62,7 @@ class Status:
         printer.text(str(self))
 
 
-def status() -> Status:
+def status(*, most_outputs_bytes: int) -> Status:
     """How things stand now."""
     session, history = the_session(), the_history()
     configured = session.endpoints.configured()
@@ -67,4 +75,11 @@ def status() -> Status:
         runs=history.count(),
         unfinished=len(session.unfinished()),
         trouble=history.trouble,
+        outputs=outputs(),
+        outputs_bytes=_held_bytes(outputs()),
+        most_outputs_bytes=most_outputs_bytes,
     )
+
+
+def _held_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

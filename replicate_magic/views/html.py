@@ -58,6 +58,9 @@ _COLOURS = {
 }
 _NATIVE_IMAGES = {"image/png", "image/jpeg"}
 _INLINE_IMAGES = {"image/webp", "image/gif"}  # not every tool draws these by their own type
+_PLAYED = frozenset(
+    {"audio/flac", "audio/mpeg", "audio/ogg", "audio/wav", "audio/x-wav", "video/mp4", "video/webm"}
+)
 
 
 class StaticView:
@@ -156,7 +159,9 @@ def _body(prediction: Prediction, answer: Answer | None, look: Look) -> tuple[Sh
     body = shown(prediction, answer, look.format)
     if body.kind != "files":
         return body, []
-    pictures = [_bundle_of(file) for file in prediction.files if is_picture(file)]
+    pictures = [
+        _bundle_of(file) for file in prediction.files if is_picture(file) or is_played(file)
+    ]
     return (nothing if len(pictures) == len(prediction.files) else body), pictures
 
 
@@ -241,13 +246,22 @@ def is_picture(file: OutputFile) -> bool:
     return file.preview is not None and file.media_type in _NATIVE_IMAGES | _INLINE_IMAGES
 
 
+def is_played(file: OutputFile) -> bool:
+    """Whether a file is a sound or a film that front ends can play, and its bytes are here."""
+    return file.preview is not None and file.media_type in _PLAYED
+
+
 def _bundle_of(file: OutputFile) -> Bundle:
-    """A picture on its own."""
+    """A picture, a sound or a film on its own."""
     media_type = str(file.media_type)
     encoded = base64.b64encode(file.preview or b"").decode()
     plain = file_line(file)
     if media_type in _NATIVE_IMAGES:
         return {"text/plain": plain, media_type: encoded}
+    if media_type in _PLAYED:
+        tag, source = media_type.partition("/")[0], f"data:{media_type};base64,{encoded}"
+        player = f'<{tag} controls src="{source}" style="max-width: 100%"></{tag}>'
+        return {"text/plain": plain, "text/html": player}
     return {"text/plain": plain, "text/html": _img(media_type, encoded)}
 
 

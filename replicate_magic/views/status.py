@@ -165,14 +165,16 @@ def duration(seconds: float) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """Such as `42 B`, `310 kB` or `4.2 MB`."""
+    """Such as `42 B`, `310 kB`, `4.2 MB` or `1.0 GB`."""
     if size_bytes is None:
         return "size unknown"
     if size_bytes < 1_000:
         return f"{size_bytes} B"
     if size_bytes < 999_500:
         return f"{size_bytes / 1_000:.0f} kB"
-    return f"{size_bytes / 1_000_000:.1f} MB"
+    if size_bytes < 999_500_000:
+        return f"{size_bytes / 1_000_000:.1f} MB"
+    return f"{size_bytes / 1_000_000_000:.1f} GB"
 
 
 def _number(prediction: Prediction, metric: str) -> float | None:

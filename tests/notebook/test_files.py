@@ -98,6 +98,18 @@ def test_a_picture_of_the_notebook_goes_in(execute, painter):
     assert json.dumps(create.json["input"]["image"]).startswith('"data:image/png;base64,')
 
 
+def test_a_sound_is_played_and_status_says_how_much_is_saved(execute, replicate, tmp_path):
+    replicate.models["acme/singer"] = Model(
+        official=True, schema=openapi({"type": "string", "format": "uri"})
+    )
+    replicate.files = {"song.mp3": ("audio/mpeg", b"ID3" + bytes(50_000))}
+    replicate.tells(become("succeeded", output=f"{replicate.other_url}/files/song.mp3"))
+    made, status = execute("%%replicate acme/singer\na song", "%replicate status")
+
+    assert '<audio controls src="data:audio/mpeg;base64,SUQz' in made.bundles[1]["text/html"]
+    assert f"outputs  {tmp_path / 'home' / 'outputs'} (50 kB of at most 10.0 GB)" in status.text
+
+
 def test_saved_files_go_when_their_run_is_deleted(execute, painter, tmp_path):
     _, done = execute("%%replicate acme/painter\na cat", "x = %replicate runs --delete --yes")
 

@@ -81,7 +81,7 @@ def test_a_duration_is_short(seconds, text):
         (999_499, "999 kB"),
         (999_500, "1.0 MB"),
         (4_200_000, "4.2 MB"),
-        (5_000_000_000, "5000.0 MB"),
+        (5_000_000_000, "5.0 GB"),
     ],
 )
 def test_a_size_is_short(size_bytes, text):
