@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.api.downloads import Downloads
 from replicate_magic.api.files import Previews
 from replicate_magic.api.savings import Savings
-from replicate_magic.api.uploads import Upload, Uploads
 from replicate_magic.cell.objects import LargeFile
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import Fetched
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from replicate_magic.api.client import Client
+    from replicate_magic.api.downloads import Downloads
     from replicate_magic.api.uploads import Memory
     from replicate_magic.order import Conditions
 
@@ -36,6 +35,10 @@ async def sent_ahead(
         InputError: a file cannot be read, is too large, or changed meanwhile.
         APIError, ConnectionFailed, UnexpectedAnswer: it could not be sent.
     """
+    if not any(map(_holds_large, given.values())):
+        return dict(given)
+    from replicate_magic.api.uploads import Upload, Uploads
+
     uploads = Uploads(client, memory)
 
     async def address(value: Any) -> Any:
@@ -59,6 +62,17 @@ async def sent_ahead(
     return {name: await address(value) for name, value in given.items()}
 
 
+def _holds_large(value: Any) -> bool:
+    match value:
+        case LargeFile():
+            return True
+        case list():
+            return any(map(_holds_large, value))
+        case dict():
+            return any(map(_holds_large, value.values()))
+    return False
+
+
 def fetcher(
     client: Client, conditions: Conditions, tell: Callable[[Fetched], None], *, previewed: bool
 ) -> Savings | Previews:
@@ -73,13 +87,18 @@ def fetcher(
     saving = conditions.saving
     if saving is None:
         return Previews(client, lambda file: tell(Fetched(file=file, at_s=conditions.at_s)))
-    downloads = Downloads(
-        client,
-        saving.folder or outputs(),
-        most_bytes=saving.most_bytes,
-        most_in_all_bytes=saving.most_in_all_bytes,
-        names="plain" if saving.folder else "content",
-    )
+
+    def downloads() -> Downloads:
+        from replicate_magic.api.downloads import Downloads  # most runs give no files
+
+        return Downloads(
+            client,
+            saving.folder or outputs(),
+            most_bytes=saving.most_bytes,
+            most_in_all_bytes=saving.most_in_all_bytes,
+            names="plain" if saving.folder else "content",
+        )
+
     return Savings(
         downloads,
         lambda saved: tell(Fetched(file=saved.file, trouble=saved.trouble, at_s=conditions.at_s)),

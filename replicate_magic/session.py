@@ -16,12 +16,10 @@ from replicate_magic.api import protocol
 from replicate_magic.api.models import Described
 from replicate_magic.cell.plan import Draft, plan
 from replicate_magic.cell.schema import read_schema
-from replicate_magic.describing import info_of
 from replicate_magic.endpoint import Endpoints
 from replicate_magic.failure import carry, explain_interrupt, explain_wait
 from replicate_magic.job import Job
 from replicate_magic.order import Conditions, Order
-from replicate_magic.remote import merge
 from replicate_magic.runner import Known, Runner, create_of, read_bytes
 from replicate_magic.runs import history
 from replicate_magic.runs.history import the_history
@@ -211,6 +209,8 @@ class Session:
             NotFound: there is none.
             ReplicateMagicError: it could not be found out.
         """
+        from replicate_magic.describing import info_of
+
         endpoint = self.endpoints.of(target)
 
         async def ask(about: Target) -> Described:
@@ -247,6 +247,8 @@ class Session:
         Raises:
             ReplicateMagicError: they could not be had; those that came are kept.
         """
+        from replicate_magic.remote import merge
+
         endpoint = self.endpoints.configured()
 
         async def work(publish: Callable[[str], None]) -> int:

@@ -26,15 +26,16 @@ class Savings:
     """Saves output files as they become known, within `async with`; leaving it ends what runs.
 
     Args:
-        downloads: saves one.
+        downloads: makes what saves one, once there is any.
         came: handed each, with what went wrong where it was not saved.
         previewed: whether pictures are to be drawn.
     """
 
     def __init__(
-        self, downloads: Downloads, came: Callable[[Saved], None], *, previewed: bool
+        self, downloads: Callable[[], Downloads], came: Callable[[Saved], None], *, previewed: bool
     ) -> None:
-        self._downloads = downloads
+        self._make = downloads
+        self._downloads: Downloads | None = None
         self._came = came
         self._previewed = previewed
         self._saving: dict[str, asyncio.Task[None]] = {}
@@ -57,6 +58,7 @@ class Savings:
             await asyncio.wait(self._saving.values(), timeout=max(left_s, 0))
 
     async def _save(self, file: OutputFile) -> None:
+        self._downloads = self._downloads or self._make()
         saved = await self._downloads.fetch(file)
         if self._previewed and _is_shown(saved.file):
             saved = replace(saved, file=await asyncio.to_thread(_with_preview, saved.file))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.errors import HistoryError, NotFound
 from replicate_magic.plain import one_line
 from replicate_magic.runs.query import Query
-from replicate_magic.runs.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.record import Record
+    from replicate_magic.runs.store import Store
 
 _NAME = "history.db"
 _OUTPUTS = "outputs"
@@ -158,7 +158,7 @@ class History:
         """The predictions whose end is not known here, newest first."""
         waiting = self._spare.find_all() if self._spare is not None else []
         ended = {(one.id, one.origin) for one in waiting if one.final}
-        found = self._records(Store.unfinished)
+        found = self._records(lambda store: store.unfinished())
         return [one for one in found if (one.id, one.origin) not in ended]
 
     def has(self, prediction_id: str) -> bool:
@@ -227,6 +227,10 @@ class History:
         return True
 
     def _store(self) -> Store | None:
+        from replicate_magic.runs.store import (
+            Store,  # here, on a thread: a run does not wait for it
+        )
+
         with self._changing:
             if self._file is None and time.monotonic() >= self._resting_until_s:
                 try:
@@ -243,6 +247,8 @@ class History:
         return found or [self._in_memory()]
 
     def _in_memory(self) -> Store:
+        from replicate_magic.runs.store import Store
+
         with self._changing:
             if self._spare is None:
                 self._spare = Store.in_memory()
