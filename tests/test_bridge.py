@@ -160,6 +160,7 @@ def test_the_end_does_not_wait_for_the_next_snapshot():
     assert time.monotonic() - began_s < 0.5
 
 
+@pytest.mark.slow
 def test_without_news_the_newest_snapshot_is_given_again_and_again():
     async def quiet(publish):
         publish("only")

@@ -20,6 +20,8 @@ from replicate_magic import bridge
 from replicate_magic.explorer import Explorer
 from replicate_magic.runs import jq
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 WAIT_S = 30
 

@@ -399,6 +399,7 @@ def test_a_compressed_file_is_unpacked_only_up_to_the_most(server, tmp_path):
     assert one.file.path.read_bytes() == PNG
 
 
+@pytest.mark.slow
 def test_silence_counts_as_a_broken_connection(server, tmp_path):
     server.fails("file", silent_after(3_000_000))
     [one] = saved(server, tmp_path, "out.png", silence_s=0.3)

@@ -15,7 +15,10 @@ from replicate_server import answer, become, hold, late, reset, say, stream_of
 
 import replicate_magic
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+    pytest.mark.slow,
+]
 
 ROOT = Path(replicate_magic.__file__).parents[1]
 SCRIPT = """

@@ -531,6 +531,7 @@ def test_what_replicate_has_deleted_is_not_deleted_here(replicate):
     assert only()["input"] == {"prompt": "x"}
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_had_is_asked_for_again(replicate):
     replicate.remember(model="acme/poet")
     replicate.fails("list", answer(429, {"retry_after": 0}), answer(500), late(0.1))

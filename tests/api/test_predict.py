@@ -222,6 +222,7 @@ def test_a_refused_create_raises_at_once(replicate, status, body, kind):
     assert routes(replicate) == ["model", "create"]
 
 
+@pytest.mark.slow
 def test_a_refused_connection_is_tried_again_then_raised(replicate, begin):
     replicate.fails("model", last_words())
     running = begin("acme/poet", prompt="x")
@@ -321,6 +322,7 @@ def test_two_candidates_are_listed_and_none_is_chosen(replicate):
     assert len(replicate.seen("create")) == 1
 
 
+@pytest.mark.slow
 def test_a_create_that_left_no_trace_is_unclear_and_not_sent_again(replicate, begin):
     replicate.fails("create", reset(), answer(503, "<html>Later</html>"))
     for running in [begin("acme/poet", prompt="x"), begin("acme/poet", prompt="y")]:
@@ -338,6 +340,7 @@ def test_a_look_up_that_fails_is_tried_again(replicate, broken):
     assert run("acme/poet", prompt="x").id == replicate.predictions[0]["id"]
 
 
+@pytest.mark.slow
 def test_a_look_up_that_goes_on_failing_says_so(replicate):
     replicate.fails("create", torn())
     replicate.fails("list", always=answer(500, {"detail": "Down."}))
@@ -648,6 +651,7 @@ def test_the_token_does_not_go_to_the_delivery(replicate, begin):
     assert not replicate.strangers_with_token()
 
 
+@pytest.mark.slow
 def test_the_token_does_not_follow_a_cursor_to_another_host(replicate):
     replicate.page_size = 1
     replicate.next_base = replicate.other_url
@@ -753,6 +757,7 @@ def test_a_run_that_cannot_be_followed_keeps_its_id_and_what_was_seen(replicate)
     assert replicate.predictions[0]["id"] in caught.value.__notes__[0]
 
 
+@pytest.mark.slow
 def test_a_cancel_that_is_heard_late_is_not_called_a_failure(replicate):
     replicate.tells(say("Hello"), hold())
     replicate.fails("cancel", late(2))

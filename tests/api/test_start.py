@@ -251,6 +251,7 @@ def test_an_answer_may_be_held_back_by_replicate(replicate):
         start("acme/poet", prompt="x", wait=600)
 
 
+@pytest.mark.slow
 def test_an_awaited_run_that_is_lost_from_sight_carries_its_prediction(replicate):
     replicate.tells(hold(), become("succeeded"), stream=False)
     replicate.fails("get", always=web_page())

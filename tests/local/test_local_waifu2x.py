@@ -15,6 +15,8 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 from replicate_magic.local import serve
 from replicate_magic.local.waifu2x import Waifu2x
 
+pytestmark = pytest.mark.slow
+
 MODEL = "local/waifu2x"
 needs_upscaler = pytest.mark.usefixtures("needs_upscaler")
 

@@ -10,6 +10,8 @@ from ipykernel.comm import Comm
 from packaging.version import Version
 from replicate_server import become, hold, late, log, say
 
+pytestmark = pytest.mark.slow
+
 
 def shows(text):
     """Whether a message shows this text, as a display or within the card."""

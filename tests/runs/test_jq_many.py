@@ -297,6 +297,7 @@ def test_together_tells_what_the_program_failed_with():
     assert message_of(jq.together, 'error("a: b")', ["1"]) == 'jq: a: b\n    error("a: b")'
 
 
+@pytest.mark.slow
 def test_outputs_too_large_for_the_kernel_are_refused_over_a_chunk():
     message = message_of(jq.mapped, '"x" * 2e6', ["1"] * 40)
     assert "longer than 64,000,000 characters" in message
@@ -437,6 +438,7 @@ def test_an_interrupt_in_a_big_filter_leaves_no_process_and_no_answer(script):
 
 
 @posix_only
+@pytest.mark.slow
 def test_interrupts_at_any_moment_leave_no_answer_behind(script):
     process = script("""
         import signal

@@ -193,6 +193,7 @@ def documents(draw, content=values):
 @example('{"a":1,"a":2}')
 @example('{"\\u0061":3}')
 @example('{"a":1,"\\u0061":3}')
+@pytest.mark.slow
 def test_the_keys_have_their_values_or_the_document_is_whole(document):
     text = pruned(document, "a", "c d", "%s")
     if text != document:
@@ -285,6 +286,7 @@ programs = st.recursive(
 @example(program="{a}", document='{"a":1,"b":2}')
 @example(program="select(.a)", document='{"a":1,"b":2}')
 @example(program=".a + .b", document='{"a":{"a":1},"b":{"b":2}}')
+@pytest.mark.slow
 def test_what_a_program_says_of_a_document_is_the_same(program, document):
     modes = {"flags": jq.matches, "outputs": jq.mapped}
     concerned = [call for mode, call in modes.items() if keys_of(program, mode)]
