@@ -210,7 +210,7 @@ def test_an_engine_that_is_killed_in_mid_run_is_told_at_once(page):
         "import os; os.environ.pop('REPLICATE_BASE_URL'); os.environ.pop('REPLICATE_API_TOKEN')"
     )
     page.start("%%replicate local/smollm2-135m-instruct max_tokens=1500\nWrite a long story.")
-    page.wait(shows("streaming"), timeout_s=60)
+    page.wait(shows("'streaming'"), timeout_s=60)  # in quotes: the card's own script has the word
     killed = [p for p in children_of(page) if "replicate_magic.local" in " ".join(p.cmdline())]
     for process in killed:
         process.kill()
