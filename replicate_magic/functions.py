@@ -6,14 +6,13 @@ It must not do what the session does.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.options import duration, seconds_to_wait
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
-from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, Saving
+from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, saving_into
 from replicate_magic.recording import notebook_name, prediction_of
 from replicate_magic.runs.history import found, warn_of_history
 from replicate_magic.session import the_session
@@ -220,17 +219,10 @@ def _call(
         wait_s=wait if wait is None else seconds_to_wait(wait),
         stream=stream,
         log=log,
-        saving=_saving(save, log=log),
+        saving=saving_into(None if isinstance(save, bool) else save, saves=save is True, log=log),
         local={"tag": tag, "notebook": notebook_name(os.environ.get("JPY_SESSION_NAME"))},
     )
     return read_target(model), Draft(inputs={**(given or {}), **inputs}, force=force), conditions
-
-
-def _saving(save: str | os.PathLike[str] | bool, *, log: bool) -> Saving | None:  # noqa: FBT001  (as it was given)
-    """Where files go; without a row that names them they are saved only into a folder."""
-    if isinstance(save, bool):
-        return Saving() if save and log else None
-    return Saving(folder=Path(save).expanduser())
 
 
 def _seconds(timeout: float | str | None) -> float:

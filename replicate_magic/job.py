@@ -128,12 +128,12 @@ def check(ended: Ended) -> Prediction:
     """
     prediction, cut = ended
     if cut in {"deadline", "left"}:
-        raise errors.PredictionTimeout(why_not(prediction, cut=cut), prediction=prediction)
+        raise too_late(prediction, cut=cut)
     if not prediction.ok:
         raise errors.PredictionFailed(why_not(prediction, cut=cut), prediction=prediction)
     return prediction
 
 
-def too_late(prediction: Prediction) -> errors.PredictionTimeout:
+def too_late(prediction: Prediction, *, cut: Cut = "deadline") -> errors.PredictionTimeout:
     """The error for a prediction whose time was over."""
-    return errors.PredictionTimeout(why_not(prediction, cut="deadline"), prediction=prediction)
+    return errors.PredictionTimeout(why_not(prediction, cut=cut), prediction=prediction)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
-    from pathlib import Path
 
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.endpoint import Endpoint
@@ -29,6 +30,26 @@ class Saving:
     folder: Path | None = None
     most_bytes: int = 1_000_000_000
     most_in_all_bytes: int = 10_000_000_000
+
+
+def saving_into(
+    folder: str | os.PathLike[str] | None,
+    *,
+    saves: bool,
+    log: bool,
+    limits: Saving = Saving(),
+) -> Saving | None:
+    """Where files go: without a row that names them, only into a folder that was named.
+
+    Args:
+        folder: the folder that was named, if one was.
+        saves: whether files are saved where none was.
+        log: whether history keeps a row of the run.
+        limits: how much may be saved.
+    """
+    if folder is not None:
+        return replace(limits, folder=Path(folder).expanduser())
+    return limits if saves and log else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

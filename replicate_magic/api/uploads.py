@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from replicate_magic import errors
 from replicate_magic.api import answers, protocol
+from replicate_magic.cell.plan import MOST_FILE_BYTES
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from replicate_magic.api.answers import Answer, StoredFile
     from replicate_magic.api.client import Client
 
-MOST_BYTES = 100 * 1024 * 1024
-"""What the API takes: "Files must be less than 100MB in size"."""
 _PIECE_BYTES = 1024 * 1024
 _MARGIN = timedelta(hours=1)  # a prediction may wait for its turn before it reads the file
 _MOST_TRIES = 2
@@ -244,7 +243,7 @@ class _Source:
         self._file = self._opened(upload)
         self._state = self._look()
         self.size_bytes = self._state[0]
-        if self.size_bytes > MOST_BYTES:
+        if self.size_bytes > MOST_FILE_BYTES:
             self.close()
             raise errors.InputError(
                 f"{self.subject} has {self.size_bytes:,} bytes, and Replicate takes files of up to "

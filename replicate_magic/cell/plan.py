@@ -32,7 +32,7 @@ DATA_URL_BYTES = 256_000
 """What Replicate takes as a data URL (https://replicate.com/docs/reference/http#predictions.create)."""
 
 MOST_FILE_BYTES = 100 * 1024 * 1024
-"""What `POST /files` takes."""
+"""What `POST /files` takes: "Files must be less than 100MB in size"."""
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _MODEL = re.compile(

@@ -330,18 +330,18 @@ class _Run:
         )
 
     def _saving(self) -> Saving | None:
-        """Where output files go; without a row that names them they are saved only if asked."""
-        from replicate_magic.order import Saving
+        """Where output files go."""
+        from replicate_magic.order import Saving, saving_into
 
         options = self._options
         if options.save is not None and options.no_save:
             raise CellError("--save and --no-save: give one of them.")
-        if options.no_save or (options.no_log and options.save is None):
-            return None
-        return Saving(
-            folder=None if options.save is None else Path(options.save).expanduser(),
+        limits = Saving(
             most_bytes=int(self._magics.most_file_gb * _GB),
             most_in_all_bytes=int(self._magics.most_saved_gb * _GB),
+        )
+        return saving_into(
+            options.save, saves=not options.no_save, log=not options.no_log, limits=limits
         )
 
     def _local(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import __version__
+from replicate_magic.api.folder import Folder
 from replicate_magic.plain import count
 from replicate_magic.runs.history import outputs, the_history
 from replicate_magic.session import the_session
@@ -76,10 +77,6 @@ def status(*, most_outputs_bytes: int) -> Status:
         unfinished=len(session.unfinished()),
         trouble=history.trouble,
         outputs=outputs(),
-        outputs_bytes=_held_bytes(outputs()),
+        outputs_bytes=Folder(outputs(), plain=False).held_bytes(),
         most_outputs_bytes=most_outputs_bytes,
     )
-
-
-def _held_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

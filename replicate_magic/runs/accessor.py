@@ -6,7 +6,7 @@ It must not know how a program is run, or how a frame is built.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from replicate_magic.errors import JqError
 from replicate_magic.plain import one_line
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
+
+Found = TypeVar("Found", jq.Matches, jq.Mapped)
 
 _BLOCK = 500
 _SKIPPED = "The jq program failed on {count:,} of {of:,} rows, which are left out. The first: {why}"
@@ -108,15 +110,7 @@ class Jq:
         Objects become columns, other values one column `value`; no output, no row. The arguments
         and the errors are those of `filter`.
         """
-        found = jq.mapped(
-            program,
-            self.documents(),
-            args=args,
-            names=self.name,
-            skip_errors=skip_errors,
-            trusted=self._trusted,
-        )
-        self._tell_skipped(found)
+        found = self._each(jq.mapped, program, args=args, skip_errors=skip_errors)
         return values_frame([output for outputs in found.outputs for output in outputs])
 
     def all(self, program: str, *, args: Mapping[str, Any] | None = None) -> Any:
@@ -135,16 +129,7 @@ class Jq:
         self, program: str, *, args: Mapping[str, Any] | None = None, skip_errors: bool = False
     ) -> jq.Matches:
         """Which rows `filter` keeps; the arguments are its own."""
-        found = jq.matches(
-            program,
-            self.documents(),
-            args=args,
-            names=self.name,
-            skip_errors=skip_errors,
-            trusted=self._trusted,
-        )
-        self._tell_skipped(found)
-        return found
+        return self._each(jq.matches, program, args=args, skip_errors=skip_errors)
 
     def __len__(self) -> int:
         return len(self._items if self._frame is None else self._frame)
@@ -162,6 +147,26 @@ class Jq:
         if self._frame is None or not is_runs(self._frame):
             return f"row {position}"
         return f"run {self._frame['id'].iloc[position]}"
+
+    def _each(
+        self,
+        way: Callable[..., Found],
+        program: str,
+        *,
+        args: Mapping[str, Any] | None,
+        skip_errors: bool,
+    ) -> Found:
+        """What a program makes of each document, by `jq.matches` or `jq.mapped`."""
+        found = way(
+            program,
+            self.documents(),
+            args=args,
+            names=self.name,
+            skip_errors=skip_errors,
+            trusted=self._trusted,
+        )
+        self._tell_skipped(found)
+        return found
 
     @property
     def _trusted(self) -> bool:

@@ -321,7 +321,7 @@ _HISTORIES: dict[Path, History] = {}
 def the_history() -> History:
     """The history in the present home; it is not opened by that."""
     path = home() / _NAME
-    return _HISTORIES.setdefault(path, History(path))
+    return _HISTORIES.get(path) or _HISTORIES.setdefault(path, History(path))
 
 
 def found(prefix: str) -> Record:

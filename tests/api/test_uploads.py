@@ -23,7 +23,8 @@ from replicate_server import (
 
 from replicate_magic import errors
 from replicate_magic.api.client import Client, open_http
-from replicate_magic.api.uploads import MOST_BYTES, Upload, Uploads
+from replicate_magic.api.uploads import Upload, Uploads
+from replicate_magic.cell.plan import MOST_FILE_BYTES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -269,7 +270,7 @@ def test_a_path_that_cannot_be_one_is_an_input_error(server, path):
 def test_more_than_100_mb_is_refused_before_anything_is_sent(server, tmp_path):
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MOST_FILE_BYTES + 1)
     message = refused(server, at(path))
     assert message.startswith(f"{path} has 104,857,601 bytes")
     assert message.endswith("Nothing was sent.")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,30 +31,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_helper_is_left():
-    yield
-    jq.close()
-
-
-@pytest.fixture
-def script(tmp_path):
-    """Starts Python code in a process of its own; it is killed when the test is over."""
-    started = []
-
-    def start(code):
-        path = tmp_path / "script.py"
-        path.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{textwrap.dedent(code)}")
-        process = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def message_of(program, document="null", **options):

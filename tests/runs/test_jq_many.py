@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,30 +23,6 @@ from replicate_magic.runs import jq, jq_process
 ROOT = Path(jq.__file__).parents[2]
 LOOP = "last(repeat(1))"
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_helper_is_left():
-    yield
-    jq.close()
-
-
-@pytest.fixture
-def script(tmp_path):
-    """Starts Python code in a process of its own; it is killed when the test is over."""
-    started = []
-
-    def start(code):
-        path = tmp_path / "script.py"
-        path.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{textwrap.dedent(code)}")
-        process = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="session")
