@@ -13,6 +13,8 @@ import httpx
 import pytest
 from replicate_server import become, hold, say
 
+from replicate_magic.runs.history import History
+
 CELL = "%%replicate acme/poet --tag fruit\nName {{1 + 1}} fruits."
 
 
@@ -301,13 +303,15 @@ def test_a_run_of_an_engine_that_outlives_its_kernel_is_attached(engine, execute
 
 
 def streaming(environment):
-    """Wait until the engine has begun to answer the newest prediction."""
+    """Wait until the engine has begun to answer the newest prediction, and history has its row."""
     url = f"{environment['REPLICATE_BASE_URL']}/v1/predictions"
     headers = {"authorization": f"Bearer {environment['REPLICATE_API_TOKEN']}"}
+    history = History(Path(environment["REPLICATE_MAGIC_HOME"]) / "history.db")
     began_s = time.monotonic()
     while time.monotonic() - began_s < 30:
         [newest, *_] = httpx.get(url, headers=headers).json()["results"] or [{}]
-        if newest.get("status") == "processing":
+        if newest.get("status") == "processing" and history.has(newest["id"]):
+            history.close()
             return
         time.sleep(0.05)
     pytest.fail("the engine has not begun")
