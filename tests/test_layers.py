@@ -101,7 +101,7 @@ LAYERS = (
     ("errors",),
     ("chunks",),
     ("prediction",),
-    ("failure", "story"),
+    ("failure", "story", "tally"),
     ("cell",),
     ("api.answers", "api.protocol", "api.sse"),
     ("api", "runs", "views", "bridge"),
@@ -114,8 +114,8 @@ LAYERS = (
     ("functions", "tables", "notebook"),
 )
 PURE = (
-    "plain", "errors", "chunks", "prediction", "failure", "story", "cell", "api.answers",
-    "api.protocol", "api.sse",
+    "plain", "errors", "chunks", "prediction", "failure", "story", "tally", "cell",
+    "api.answers",     "api.protocol", "api.sse",
 )  # fmt: skip
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
