@@ -35,6 +35,8 @@ async def info_of(target: Target, ask: Ask) -> ModelInfo:
             return await _version(target, ask)
         case "deployment":
             return await _deployment(target, ask)
+        case "cog":
+            return await _server(target, ask)
     found = await ask(target)
     return read_info(str(target), found.raw, found.openapi, runs=str(target), version=found.latest)
 
@@ -57,7 +59,7 @@ async def _deployment(target: Target, ask: Ask) -> ModelInfo:
     """A deployment may run a model that its user cannot see."""
     found = await ask(target)
     release = _object(found.raw, "current_release")
-    version, hardware = release.get("version"), _object(release, "configuration").get("hardware")
+    version = release.get("version")
     runs = one_line(str(release.get("model") or ""), limit=100)
     owner, _, name = runs.partition("/")
     of_model = Described()
@@ -68,10 +70,33 @@ async def _deployment(target: Target, ask: Ask) -> ModelInfo:
             of_model = Described()
     openapi = found.openapi
     if openapi is None and version and version == of_model.latest:
-        openapi = of_model.raw and _object(of_model.raw, "latest_version").get("openapi_schema")
+        openapi = of_model.openapi
     return read_info(
-        str(target), of_model.raw, openapi, runs=runs, version=version, hardware=hardware
+        str(target),
+        of_model.raw,
+        openapi,
+        runs=runs,
+        version=version,
+        hardware=hardware_of(found.raw),
     )
+
+
+async def _server(target: Target, ask: Ask) -> ModelInfo:
+    """A Cog server tells its inputs and output, and not what its model is."""
+    found = await ask(target)
+    version = (found.raw or {}).get("cog_version")
+    what = "The model of a Cog server" + (f", cog {version}." if isinstance(version, str) else ".")
+    return read_info(str(target), {"description": what}, found.openapi)
+
+
+def hardware_of(raw: dict[str, Any] | None) -> str | None:
+    """The hardware that a deployment runs on, by its name in `GET /hardware`; else `None`.
+
+    Args:
+        raw: the API's JSON of a deployment, a model or a version.
+    """
+    hardware = _object(_object(raw, "current_release"), "configuration").get("hardware")
+    return hardware if isinstance(hardware, str) else None
 
 
 def _object(raw: dict[str, Any] | None, key: str) -> dict[str, Any]:

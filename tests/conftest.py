@@ -45,6 +45,12 @@ def home(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered():
+    """No model of an earlier test's: this one's server may have its port."""
+    shutil.rmtree(Path(os.environ["REPLICATE_MAGIC_HOME"]) / "schemas", ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def engine():
     with serve() as running:

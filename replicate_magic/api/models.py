@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import errors
-from replicate_magic.api import answers, protocol
+from replicate_magic.api import answers, cog_server, protocol
 from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from replicate_magic.api.client import Client
     from replicate_magic.api.protocol import APIRequest
     from replicate_magic.cell.plan import Target
+
+    Tell = Callable[[str, float, int], None]
 
 _MOST_TRIES = 3
 
@@ -29,7 +31,8 @@ class Described:
         version: the version to name in the request; `None` sends to the target's own route.
         latest: the model's latest version, for a model that may turn out to be no official one.
         official: whether it is an official model, where that is told.
-        raw: the JSON of the model, version or deployment, as it came; `None` where there is none.
+        raw: the JSON of the model, version or deployment, without its schema; `None` where there
+            is none.
     """
 
     openapi: dict[str, Any] | None = None
@@ -39,13 +42,14 @@ class Described:
     raw: dict[str, Any] | None = None
 
 
-async def describe(client: Client, target: Target, tell: Callable[[str, float], None]) -> Described:
+async def describe(client: Client, target: Target, tell: Tell) -> Described:
     """Ask the API what a target is.
 
     Args:
         client: the API.
         target: what is to run.
-        tell: called with the reason and the seconds before something is asked again.
+        tell: called with the reason, the seconds before something is asked again, and which try
+            that will be.
 
     Raises:
         NotFound: there is no such model or deployment.
@@ -57,6 +61,11 @@ async def describe(client: Client, target: Target, tell: Callable[[str, float], 
             return await _described_version(question, target)
         case "deployment":
             return await _described_deployment(question, target)
+        case "cog":
+            openapi, root = await cog_server.described(
+                client, str(target), lambda reason: tell(reason, 0.0, 0)
+            )
+            return Described(openapi=openapi, raw=root)
     return await _described_model(question, target)
 
 
@@ -65,7 +74,7 @@ class _Question(NamedTuple):
 
     client: Client
     target: Target
-    tell: Callable[[str, float], None]
+    tell: Tell
 
     async def get(self, request: APIRequest) -> dict[str, Any]:
         subject = str(self.target)
@@ -74,7 +83,7 @@ class _Question(NamedTuple):
                 return answers.read_object(await self.client.send(request), subject=subject)
             except (errors.ConnectionFailed, errors.ConnectionLost, errors.ServerError) as error:
                 delay_s = protocol.backoff_s(attempt)
-                self.tell(one_line(str(error)), delay_s)
+                self.tell(one_line(str(error)), delay_s, attempt + 1)
                 await asyncio.sleep(delay_s)
         return answers.read_object(await self.client.send(request), subject=subject)
 
@@ -99,7 +108,7 @@ async def _described_model(question: _Question, target: Target) -> Described:
         version=version if official is False else None,
         latest=version,
         official=official,
-        raw=raw,
+        raw={**raw, "latest_version": _without_schema(latest)},
     )
 
 
@@ -110,7 +119,8 @@ async def _described_version(question: _Question, target: Target) -> Described:
         raw = await question.get(protocol.version_request(target, version))
     except errors.NotFound:
         return Described(version=version)
-    return Described(openapi=raw.get("openapi_schema"), version=version, raw=raw)
+    openapi = raw.get("openapi_schema")
+    return Described(openapi=openapi, version=version, raw=_without_schema(raw))
 
 
 async def _described_deployment(question: _Question, target: Target) -> Described:
@@ -126,6 +136,10 @@ async def _described_deployment(question: _Question, target: Target) -> Describe
     except (errors.NotFound, errors.Unauthorized):
         return Described(raw=raw)  # a deployment may run a model whose schema its user cannot see
     return Described(openapi=found.get("openapi_schema"), raw=raw)
+
+
+def _without_schema(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name != "openapi_schema"}
 
 
 async def _no_such_local_model(question: _Question, target: Target) -> errors.NotFound:
