@@ -56,7 +56,7 @@ class InputField:
     Attributes:
         types: JSON types it accepts; empty where the schema does not say.
         is_file: whether it takes a URL of a file.
-        is_secret: whether its value must not be shown.
+        is_secret: whether its value must not be shown; so must not a list that holds secrets.
         choices: the values of an enum other than null, or empty.
         default: what the model takes where nothing is given; `None` is null or none.
         order: its place for people, from 0.
@@ -103,6 +103,13 @@ class InputField:
         is_list = "array" in self.types and "string" not in self.types
         return is_list and self.item is not None and self.item.is_free_text
 
+    @property
+    def is_conversation(self) -> bool:
+        """Whether it takes what was said so far, as chat models do: `{role, content}`, in order."""
+        is_list = "array" in self.types and "string" not in self.types
+        of_objects = self.item is None or not self.item.types or "object" in self.item.types
+        return self.name == "messages" and is_list and of_objects
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
@@ -116,10 +123,18 @@ class Schema:
     fields: Mapping[str, InputField] | None = None
     shape: OutputShape | None = field(default=None)
 
+    @property
+    def conversation(self) -> InputField | None:
+        """The input for what was said so far, if there is one."""
+        messages = (self.fields or {}).get("messages")
+        return messages if messages and messages.is_conversation else None
+
     def prompt_key(self) -> str | None:
-        """The input for the body: `prompt`, else the first required free text by `x-order`."""
+        """The input for the body: `prompt`, `messages`, or the first required text by `x-order`."""
         if self.fields is None or "prompt" in self.fields:
             return "prompt"
+        if conversation := self.conversation:
+            return conversation.name
         texts = [f for f in self.fields.values() if f.required and f.is_free_text]
         return min(texts, key=lambda f: f.order).name if texts else None
 
@@ -149,16 +164,25 @@ class _Reader:
         self._enums: dict[int, tuple[list[Any], tuple[Any, ...]]] = {}
 
     def field(
-        self, name: str, spec: object, *, required: bool = False, depth: int = _DEEPEST
+        self,
+        name: str,
+        spec: object,
+        *,
+        required: bool = False,
+        secret: bool = False,
+        depth: int = _DEEPEST,
     ) -> InputField:
         merged = self.resolved(spec)
         choices, has_null = self._choices_of(merged)
-        has_items = depth > 0 and isinstance(merged.get("items"), dict)
+        secret |= _is_secret(merged)
+        item = None
+        if depth > 0 and isinstance(merged.get("items"), dict):
+            item = self.field(name, merged["items"], secret=secret, depth=depth - 1)
         return InputField(
             name=name,
             types=_types(merged, has_null=has_null),
             is_file=merged.get("format") == "uri",
-            is_secret=merged.get("format") == "password" or merged.get("x-cog-secret") is True,
+            is_secret=secret or (item is not None and item.is_secret),
             choices=choices,
             required=required,
             default=merged.get("default"),
@@ -167,7 +191,7 @@ class _Reader:
             min_length=_size(merged, "minLength"),
             max_length=_size(merged, "maxLength"),
             pattern=merged["pattern"] if isinstance(merged.get("pattern"), str) else "",
-            item=self.field(name, merged["items"], depth=depth - 1) if has_items else None,
+            item=item,
             min_items=_size(merged, "minItems"),
             max_items=_size(merged, "maxItems"),
         )
@@ -225,8 +249,9 @@ class _Reader:
 
 def _merged(options: list[dict[str, Any]]) -> dict[str, Any]:
     """What holds for a value of any of several kinds; a bound that is one's of two is nobody's."""
+    secret = {"x-cog-secret": True} if any(map(_is_secret, options)) else {}
     if not all(_declared(option) for option in options):
-        return {}
+        return {**secret}
     merged: dict[str, Any] = {"type": [name for option in options for name in _declared(option)]}
     if all("enum" in option for option in options):
         merged["enum"] = [value for option in options for value in _list(option["enum"])]
@@ -237,7 +262,11 @@ def _merged(options: list[dict[str, Any]]) -> dict[str, Any]:
     texts = [option.get("format") for option in options if "string" in _declared(option)]
     if texts and all(isinstance(one, str) and one == texts[0] for one in texts):
         merged["format"] = texts[0]
-    return merged
+    return merged | secret
+
+
+def _is_secret(merged: Mapping[str, Any]) -> bool:
+    return merged.get("format") == "password" or merged.get("x-cog-secret") is True
 
 
 def _declared(merged: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from replicate_magic.cell.hiding import is_hidden
 from replicate_magic.prediction import is_final
 
 _US_PER_S = 1_000_000
@@ -54,6 +55,16 @@ class Record:
     def final(self) -> bool:
         """Whether the prediction has ended."""
         return is_final(self.raw)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it can stand for another run of the same: it succeeded, and its output is here.
+
+        Where Replicate has deleted the output before it was seen, it is null or empty.
+        """
+        output = self.raw.get("output")
+        is_here = output is not None and not (_is_empty(output) and self.raw.get("data_removed"))
+        return self.raw.get("status") == "succeeded" and is_here
 
 
 # -- two answers about one prediction ---------------------------------------------------------
@@ -119,11 +130,14 @@ def _keeps(older: Mapping[str, Any], newer: Mapping[str, Any], key: str) -> bool
 
 
 def _fuller(older: Any, newer: Any) -> Any:
-    """The newer value, with the older one's where it is empty; objects name by name."""
+    """The newer value, with the older one's where it is empty; objects name by name.
+
+    A secret that was hidden stays so: a list of the account's predictions may have it.
+    """
     if _is_empty(newer):
         return newer if _is_empty(older) else older
     if not (isinstance(older, Mapping) and isinstance(newer, Mapping)):
-        return newer
+        return older if is_hidden(older) else newer
     return {**newer, **{name: _fuller(older[name], newer.get(name)) for name in older}}
 
 
@@ -167,6 +181,11 @@ def microseconds(value: datetime | Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return (since.days * 86_400 + since.seconds) * _US_PER_S + since.microseconds
+
+
+def moment_of(at_us: int) -> datetime:
+    """The time that is so many microseconds after 1970, UTC."""
+    return _EPOCH + timedelta(microseconds=at_us)
 
 
 def flattened(value: Any) -> dict[str, Any]:
