@@ -6,7 +6,7 @@ import time
 
 import pytest
 from jupyter_app import poll
-from replicate_server import Model, become, hold, log, openapi, say
+from replicate_server import Model, become, hold, log, openapi, say, slowly, torn
 
 APPLICATIONS = ("lab", "notebook")
 STATIC = {"text/plain", "text/html", "image/png", "image/jpeg"}
@@ -142,9 +142,49 @@ def test_pictures_are_shown_as_they_arrive_and_stay(open_notebook, replicate, ex
     replicate.release()
     nb.wait_idle()
     expect(nb.output(0).locator("img")).to_have_count(2)
-    assert kinds(nb) == [
-        [{"text/plain", "text/html"}, {"text/plain", "image/png"}, {"text/plain", "image/png"}]
-    ]
+    assert kinds(nb) == [[{"text/plain", "text/html"}]]
+    assert_at_peace(nb)
+
+
+def moves(bar):
+    """Wait until a bar is somewhere between its ends, and then further on."""
+    poll(lambda: 0 < float(bar.get_attribute("value") or 0) < 100, "a bar on its way")
+    before = float(bar.get_attribute("value"))
+    poll(lambda: float(bar.get_attribute("value")) > before, "a bar that moves")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_bar_tells_how_far_files_are_on_their_way_and_goes(
+    open_notebook, replicate, expect, theme
+):
+    file = {"type": "string", "format": "uri"}
+    schema = openapi({"type": "array", "items": file}, prompt={"type": "string"}, video=file)
+    replicate.models["acme/painter"] = Model(official=True, schema=schema)
+    replicate.files = {name: ("image/png", PNG + bytes(9_000_000)) for name in ("a.png", "b.png")}
+    urls = [f"{replicate.other_url}/files/{name}" for name in replicate.files]
+    replicate.tells(hold(), become("succeeded", output=urls))
+    replicate.hears_in_s["upload"] = 4
+    replicate.fails("file", torn(5_000_000), slowly(6, 60), slowly(4, 60))
+    nb = open_notebook(["%%replicate acme/painter video={{bytes(40_000_000)}}\nfish"], theme=theme)
+    nb.run(0)
+    bar = card(nb).get_by_role("progressbar", name="files on their way")
+    expect(card(nb).locator(".phase")).to_have_text("sending")
+    moves(bar)
+    expect(card(nb).locator(".which")).to_contain_text(" of 40 MB")
+    nb.shot(f"lab-sending-{theme}")
+    expect(card(nb).locator(".phase")).to_have_text("starting")
+    expect(bar).to_have_count(0)
+    replicate.release()
+    expect(card(nb).locator(".note")).to_contain_text("try 2")
+    nb.shot(f"lab-saving-again-{theme}")
+    moves(bar)
+    expect(card(nb).locator(".which")).to_contain_text(" of 2 files")
+    nb.shot(f"lab-saving-{theme}")
+    nb.wait_idle()
+    expect(card(nb)).to_have_count(0)
+    expect(nb.output(0)).to_contain_text("2 files saved")
+    assert not {"sending", "saving"}.intersection(nb.output(0).inner_text().split())
+    assert kinds(nb) == [[{"text/plain", "text/html"}]]
     assert_at_peace(nb)
 
 
@@ -435,7 +475,8 @@ def test_ten_thousand_log_lines_and_a_bar_are_folded_and_complete(open_notebook,
     replicate.tells(log(lines + bars + "\n"), hold(), become("succeeded", output="x"), stream=False)
     nb = open_notebook([CELL])
     nb.run(0)
-    expect(card(nb).locator("progress")).to_have_attribute("value", "42")
+    bar = card(nb).get_by_role("progressbar", name="progress, as the logs tell")
+    expect(bar).to_have_attribute("value", "42")
     summary = card(nb).locator("summary")
     expect(summary).to_contain_text("logs:  42%|####")
     assert card(nb).locator(".lines .block").count() == 0

@@ -17,6 +17,7 @@ from replicate_magic.prediction import (
     Fetched,
     Finished,
     Log,
+    Moving,
     Output,
     OutputFile,
     Prediction,
@@ -590,15 +591,23 @@ def test_what_is_not_to_be_drawn_is_not_sent(comms, displayed, file, look):
     assert values(comms.cards[0])["files"] == []
 
 
-def test_pictures_that_stay_are_displays_of_their_own(comms, displayed):
+def test_pictures_that_stay_are_in_the_cards_place(comms, displayed):
     run(*PICTURES, finished(["https://x/1", "https://x/2"]), shape="files")
 
-    _, line, first, second = displayed()
+    _, page = displayed()
+    assert page.update
+    assert page.data["text/plain"].endswith("a/b · succeeded")
+    assert page.data["text/html"].count("<img") == 2
+
+
+def test_a_picture_that_stays_alone_is_a_display_of_its_own(comms, displayed):
+    run(processing(), finished(["https://x/1"]), PICTURES[2], shape="files")
+
+    _, line, image = displayed()
     assert line.update
     assert line.data["text/plain"] == "a/b · succeeded"
-    assert "image/png" in first.data
-    assert "image/jpeg" in second.data
-    assert (first.update, second.update) == (False, False)
+    assert "image/png" in image.data
+    assert not image.update
 
 
 def test_in_the_background_all_is_left_in_the_one_display(comms, displayed):
@@ -671,8 +680,8 @@ def test_at_first_a_run_is_queued():
         "measured": [],
         "percent": None,
         "log": "",
+        "moving": None,
         "waiting": None,
-        "retries": 0,
         "page": "",
         "why": "",
         "over": False,
@@ -699,8 +708,8 @@ SAVING = (*PICTURES[:3], finished(["https://x/1", "https://x/2"]))
             },
         ),
         (
-            [created(), Retry(reason="rate\nlimited", delay_s=2.5, at_s=1)],
-            {"phase": "starting", "waiting": ["rate limited", 2.5], "retries": 1},
+            [created(), Retry(reason="rate\nlimited", delay_s=2.5, at_s=1, attempt=2)],
+            {"phase": "starting", "waiting": ["rate limited, try 2", 2.5]},
         ),
         (
             [processing(), Retry(reason=CANCELING, delay_s=1, at_s=2)],
@@ -748,6 +757,40 @@ def test_a_run_whose_files_are_fetched_is_saving_and_not_over():
     assert (state["phase"], state["over"]) == ("saving", False)
     assert state["going"] == ["saving", 0.0]
     assert "streaming 7.0 s" in state["times"]
+
+
+def moving(direction="down", **more):
+    facts = {"files": 3, "done_files": 2, "done_bytes": 34_000_000, "total_bytes": 100_000_000}
+    return Moving(direction=direction, name="", **{"fraction": 0.349, "at_s": 4, **facts, **more})
+
+
+def test_what_is_on_its_way_is_told_with_its_percentage_until_it_is_there():
+    saving = replace(last(*SAVING, moving(), shape="files"), saving=True)
+    sending = card_state(last(moving("up", fraction=None, total_bytes=None)))
+
+    assert card_state(saving)["moving"] == ["saving 2 of 3 files · 34 of 100 MB", 34]
+    assert sending["moving"] == ["sending 2 of 3 files · 34.0 MB", None]
+    assert (sending["phase"], sending["going"]) == ("sending", ["sending", 4])
+    assert card_state(last(moving(), moving(done_files=3)))["moving"] is None
+    assert card_state(saving, ended=True)["moving"] is None
+
+
+def test_a_wait_is_counted_down_while_other_files_move():
+    retry = Retry(reason="connection lost", delay_s=2.5, at_s=3, attempt=2, file="1.png")
+    waiting = replace(last(*SAVING, retry, moving(waits=True), shape="files"), saving=True)
+
+    assert card_state(waiting)["waiting"] == ["1.png: connection lost, try 2", 1.5]
+
+
+def test_a_page_is_sent_how_far_files_are_and_nothing_of_it_stays(comms, displayed):
+    ways = [moving("up", done_bytes=n * 10_000_000, fraction=n / 10) for n in range(10)]
+    run(*ways, moving("up", done_files=3), *HELLO, finished(["He", "y 😀"]))
+
+    states = [frame["state"] for frame in contents(comms.cards[0]) if "state" in frame]
+    percents = [state["moving"][1] for state in states if state["moving"]]
+    assert percents == [n * 10 for n in range(10)]
+    assert states[-1]["moving"] is None
+    assert "sending" not in str(displayed()[-1].data)
 
 
 def test_a_run_that_never_began_was_not_run():

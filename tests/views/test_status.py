@@ -14,6 +14,7 @@ from replicate_magic.prediction import (
     Fetched,
     Finished,
     Log,
+    Moving,
     Output,
     OutputFile,
     Prediction,
@@ -22,11 +23,15 @@ from replicate_magic.prediction import (
     fold,
 )
 from replicate_magic.views.status import (
+    age,
+    begun,
     duration,
     live_speed,
     measured,
+    moved,
     passed,
     phase,
+    share,
     size,
     status_line,
     status_parts,
@@ -86,6 +91,25 @@ def test_a_duration_is_short(seconds, text):
 )
 def test_a_size_is_short(size_bytes, text):
     assert size(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("done_bytes", "total_bytes", "text"),
+    [
+        (34_000_000, 100_000_000, "34 of 100 MB"),
+        (0, 100_000_000, "0 of 100 MB"),
+        (340_000, 9_100_000, "0.3 of 9.1 MB"),
+        (310_400, 999_000, "310 of 999 kB"),
+        (500_000, 999_900, "0.5 of 1.0 MB"),
+        (400_000_000, 1_200_000_000, "0.4 of 1.2 GB"),
+        (0, 5_120, "0 of 5 kB"),
+        (1, 12, "1 of 12 B"),
+        (0, 0, "0 of 0 B"),
+        (12_000_000_000, 34_000_000_000, "12 of 34 GB"),
+    ],
+)
+def test_a_share_has_one_unit_and_few_digits(done_bytes, total_bytes, text):
+    assert share(done_bytes, total_bytes) == text
 
 
 @pytest.mark.parametrize(
@@ -247,6 +271,12 @@ def chunk(at_s, count=1):
     return Output(chunks=("x",) * count, at_s=at_s)
 
 
+def moving(direction="down", **more):
+    facts = {"name": "", "files": 3, "done_files": 2, "done_bytes": 0, "total_bytes": None}
+    return Moving(direction=direction, fraction=None, **{**facts, "at_s": 4.0, **more})
+
+
+SONG = {"name": "song.mp3", "files": 1, "done_files": 0}
 FILE = Fetched(file=OutputFile(url="https://x/1"), at_s=9)
 
 
@@ -261,11 +291,15 @@ FILE = Fetched(file=OutputFile(url="https://x/1"), at_s=9)
         (folded(created(), processing(1), Log(text="x", at_s=2)), "running"),
         (folded(created(), processing(1), chunk(2), finished(3)), "succeeded"),
         (folded(created(), finished(3), saving=True), "saving"),
+        (folded(created(), finished(3), moving(), saving=True), "saving"),
+        (folded(created(), processing(1), moving()), "running"),
+        (folded(moving("up")), "sending"),
+        (folded(moving("up"), moving("up", done_files=3)), "starting"),
         (folded(created(), finished(3, "failed")), "failed"),
         (folded(created(), chunk(1), finished(3, "canceled")), "canceled"),
         (prediction(status="queued\x1b[31m"), "queued␛[31m"),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_the_phase_is_the_status_in_a_word(found, word):
     assert phase(found) == word
@@ -293,8 +327,14 @@ def test_the_phase_is_the_status_in_a_word(found, word):
             [("queued", 2), ("running", 1), ("streaming", 2), ("saving", 4)],
         ),
         (folded(processing(0), chunk(0)), [("streaming", 0)]),
+        (folded(moving("up")), [("sending", 4)]),
+        (folded(moving("up"), moving("up", done_files=3, at_s=5)), [("sending", 5), ("queued", 0)]),
+        (
+            folded(moving("up", done_files=3), created(6), processing(8), chunk(9)),
+            [("sending", 4), ("queued", 4), ("running", 1), ("streaming", 0)],
+        ),
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_the_phases_so_far_and_how_long_each_took(found, phases):
     assert passed(found) == phases
@@ -327,15 +367,76 @@ def test_the_speed_is_told_once_there_is_enough_to_tell(found, speed):
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("retry", "words"),
     [
-        ("rate limited", "rate limited, again in 2.5 s"),
-        ("too many\n\x1b[31mrequests", "too many ␛[31mrequests, again in 2.5 s"),
-        (CANCELING, "cancel sent"),
+        ({"reason": "rate limited"}, "rate limited, again in 2.5 s"),
+        ({"reason": "connection lost", "attempt": 2}, "connection lost, try 2, again in 2.5 s"),
+        ({"reason": "It broke.", "attempt": 12}, "It broke, try 12, again in 2.5 s"),
+        ({"reason": "too many\n\x1b[31mrequests"}, "too many ␛[31mrequests, again in 2.5 s"),
+        (
+            {"reason": "No connection to http://x:1: refused. Nothing was sent.", "attempt": 3},
+            "No connection to http://x:1: refused, try 3, again in 2.5 s",
+        ),
+        (
+            {"reason": "HTTP 503.", "attempt": 2, "file": "a.png"},
+            "a.png: HTTP 503, try 2, again in 2.5 s",
+        ),
+        ({"reason": "looking for it", "attempt": 2, "delay_s": 0.0}, "looking for it, try 2"),
+        ({"reason": CANCELING}, "cancel sent"),
     ],
+    ids=range(8),
 )
-def test_what_is_waited_for_is_told_with_how_long(reason, words):
-    assert waiting(Retry(reason=reason, delay_s=2.5, at_s=0)) == words
+def test_what_is_waited_for_is_told_with_which_try_it_is_and_how_long(retry, words):
+    assert waiting(Retry(**{"delay_s": 2.5, "at_s": 0, **retry})) == words
+
+
+def test_a_long_reason_hides_neither_the_try_nor_the_time():
+    words = waiting(Retry(reason="x" * 1_000, delay_s=2.5, at_s=0, attempt=2, file="a.png"))
+
+    assert words.endswith("…, try 2, again in 2.5 s")
+    assert len(words) < 130
+
+
+def test_a_file_that_is_tried_again_is_told_while_files_are_saved():
+    retry = Retry(reason="connection lost", delay_s=1, at_s=9, attempt=2, file="a.png")
+
+    assert status_parts(folded(created(), finished(3), retry, saving=True))[1] == (
+        "a.png: connection lost, try 2, again in 1.0 s"
+    )
+    assert status_parts(folded(created(), finished(3), retry))[1] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("files", "parts"),
+    [
+        (None, []),
+        (moving("up", **SONG), ["sending song.mp3"]),
+        (moving(**SONG, done_bytes=34_000_000), ["saving song.mp3", "34.0 MB"]),
+        (
+            moving("up", **SONG, done_bytes=34_000_000, total_bytes=100_000_000),
+            ["sending song.mp3", "34 of 100 MB"],
+        ),
+        (
+            moving(done_bytes=34_000_000, total_bytes=100_000_000),
+            ["saving 2 of 3 files", "34 of 100 MB"],
+        ),
+        (moving(name="\x1b[31m\n.mp3", files=1), ["saving ␛[31m .mp3"]),
+    ],
+    ids=range(6),
+)
+def test_what_is_on_its_way_is_told_with_how_far_it_is(files, parts):
+    assert moved(files) == parts
+
+
+def test_what_has_set_out_is_told_with_how_much_it_is():
+    assert begun(moving("up", **SONG)) == "sending song.mp3 …"
+    assert begun(moving(total_bytes=100_000_000)) == "saving 3 files (100.0 MB) …"
+
+
+def test_in_the_end_nothing_is_told_of_what_was_on_its_way():
+    sent = folded(moving("up"), moving("up", done_files=3), created(), finished(5))
+
+    assert status_line(sent, ended=True) == "a/b · succeeded"
 
 
 @pytest.mark.parametrize(
@@ -380,3 +481,18 @@ def test_a_run_that_ended_without_an_id_was_not_run():
 def test_what_is_logged_while_it_starts_is_told():
     assert status_parts(prediction(status="starting", logs="one\ntwo\n"))[1] == "starting: two"
     assert status_parts(prediction(status="processing", logs="one\ntwo\n"))[1] == "running"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, "0 s"), (12.0, "12 s"), (11_400.0, "3 h 10 min"), (90_000.0, "1 day"), (4e5, "4 days")],
+)
+def test_an_age_is_told_as_people_do(seconds, told):
+    assert age(seconds) == told
+
+
+def test_an_answer_of_history_says_so_and_how_old_it_is():
+    prediction = Prediction(model="acme/poet", raw={"id": "abc", "status": "succeeded"}, age_s=4e5)
+
+    assert "from history, 4 days old, nothing was sent" in status_line(prediction, ended=True)
+    assert "history" not in status_line(replace(prediction, age_s=None), ended=True)

@@ -395,7 +395,7 @@ def test_costs_are_told_as_far_as_they_matter(usd, told):
 
 
 def test_the_caption_says_that_a_cost_is_an_estimate(monkeypatch):
-    told = "2 models · cost is an estimate by the given prices"
+    told = "2 models · cost is an estimate"
 
     assert told in text(pd.DataFrame(FIGURES), monkeypatch, 160)
     assert told in table_bundle(pd.DataFrame(FIGURES))["text/html"]

@@ -17,6 +17,7 @@ from replicate_magic.prediction import (
     Created,
     Finished,
     Log,
+    Moving,
     Output,
     OutputFile,
     Prediction,
@@ -362,6 +363,13 @@ def terminal(monkeypatch):
     return TextView(out, Look(), live=True, rewrites=True), out
 
 
+def moving(direction, *, done_files=0, done_bytes=0):
+    return Moving(
+        direction=direction, name="cat.mp4", files=1, done_files=done_files,
+        done_bytes=done_bytes, total_bytes=100_000_000, fraction=None, at_s=4.0,
+    )  # fmt: skip
+
+
 def line(out):
     """The line that is to be written over."""
     return out.getvalue().split("\r\x1b[K")[-1]
@@ -493,6 +501,45 @@ def test_a_name_that_is_a_status_is_not_coloured(terminal):
     view.close(Prediction(model="a/failed", raw={"id": "abc", "status": "failed"}))
 
     assert out.getvalue() == "a/failed · \x1b[31mfailed\x1b[0m\n"
+
+
+def test_files_on_their_way_are_told_on_the_line_that_is_written_over(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    out = io.StringIO()
+    view = TextView(out, Look(), live=True, rewrites=True)
+    latest = fold(Prediction(model="a/b"), moving("up", done_bytes=34_000_000))
+    view.update(latest)
+    assert line(out).startswith("a/b · sending cat.mp4 · 34 of 100 MB · 4.0 s")
+
+    latest = fold(fold(latest, moving("up", done_files=1)), Created(raw={"id": "abc"}, at_s=5))
+    latest = fold(latest, Update(raw={"id": "abc", "status": "processing"}, at_s=6))
+    view.update(fold(latest, moving("down", done_bytes=3_000_000)))
+    assert line(out).startswith("a/b · running · saving cat.mp4 · 3 of 100 MB · ")
+
+    view.update(latest)
+    assert line(out).startswith("a/b · running · 0")
+    assert "\n" not in out.getvalue()
+
+
+def test_where_no_line_can_be_written_over_files_are_told_once_a_direction():
+    out = io.StringIO()
+    view = TextView(out, Look(), live=True)
+    latest = Prediction(model="a/b")
+    for direction in ("up", "down"):
+        for done_bytes in range(0, 100_000_000, 1_000_000):
+            latest = fold(latest, moving(direction, done_bytes=done_bytes))
+            view.update(latest)
+
+    assert out.getvalue() == "sending cat.mp4 (100.0 MB) …\nsaving cat.mp4 (100.0 MB) …\n"
+
+
+@pytest.mark.parametrize(("live", "status"), [(False, True), (True, False)])
+def test_where_nothing_is_told_of_a_run_files_are_not_either(live, status):
+    out = io.StringIO()
+    view = TextView(out, Look(status=status), live=live)
+    view.update(fold(Prediction(model="a/b"), moving("up")))
+
+    assert out.getvalue() == ""
 
 
 def test_an_answer_that_came_whole_clears_the_waiting_line_first(terminal):
