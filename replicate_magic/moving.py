@@ -1,27 +1,37 @@
-"""Owns which files of a run are moved: inputs ahead to the API, outputs to disk; not how."""
+"""Owns which files of a run are moved: inputs to the API, outputs to disk; must not say how."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.api.files import Previews
 from replicate_magic.api.savings import Savings
 from replicate_magic.cell.objects import LargeFile
-from replicate_magic.plain import one_line
+from replicate_magic.cell.plan import MOST_FILE_BYTES
+from replicate_magic.errors import InputError
 from replicate_magic.prediction import Fetched
+from replicate_magic.progress import Progress
 from replicate_magic.runs.history import outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from replicate_magic.api.client import Client
     from replicate_magic.api.downloads import Downloads
     from replicate_magic.api.uploads import Memory
     from replicate_magic.order import Conditions
+    from replicate_magic.prediction import Event
 
 
 async def sent_ahead(
-    client: Client, given: Mapping[str, Any], memory: Memory, tell: Callable[[str], None]
+    client: Client,
+    given: Mapping[str, Any],
+    memory: Memory,
+    conditions: Conditions,
+    tell: Callable[[Event], None],
 ) -> dict[str, Any]:
     """An input with addresses in place of the files that are too large for it.
 
@@ -29,59 +39,99 @@ async def sent_ahead(
         client: of the API where the files will lie.
         given: the input.
         memory: what lies there already.
-        tell: told how far it is.
+        conditions: say when the run began.
+        tell: handed events that say how far it is.
 
     Raises:
         InputError: a file cannot be read, is too large, or changed meanwhile.
         APIError, ConnectionFailed, UnexpectedAnswer: it could not be sent.
     """
-    if not any(map(_holds_large, given.values())):
+    large = list(_large_files(dict(given)))
+    if not large:
         return dict(given)
     from replicate_magic.api.uploads import Upload, Uploads
 
     uploads = Uploads(client, memory)
+    progress = Progress("up", tell, lambda: conditions.at_s)
 
-    async def address(value: Any) -> Any:
+    async def address(file: LargeFile) -> str:
+        upload = Upload(name=file.name, media_type=file.media_type, path=file.path, data=file.data)
+        with next(ways) as way:
+            return await uploads.url_of(upload, way.told, way.again)
+
+    async def addressed(value: Any) -> Any:
         match value:
             case LargeFile():
-                name = one_line(value.name, limit=60)
-
-                def told(sent: int, total: int) -> None:
-                    tell(f"sending {name} ahead, {100 * sent // max(total, 1)} %")
-
-                upload = Upload(
-                    name=value.name, media_type=value.media_type, path=value.path, data=value.data
-                )
-                return await uploads.url_of(upload, told)
+                return await address(value)
             case list():
-                return [await address(one) for one in value]
+                return [await addressed(one) for one in value]
             case dict():
-                return {key: await address(one) for key, one in value.items()}
+                return {key: await addressed(one) for key, one in value.items()}
         return value
 
-    return {name: await address(value) for name, value in given.items()}
+    with ExitStack() as all_ways:  # all count from the beginning, and are sent in this order
+        begun = [all_ways.enter_context(progress.begin(file.name)) for file in large]
+        ways = iter(begun)
+        return {name: await addressed(value) for name, value in given.items()}
 
 
-def _holds_large(value: Any) -> bool:
+async def written_in(given: Mapping[str, Any]) -> dict[str, Any]:
+    """An input with `data:` URLs in place of large files, for where nothing can be sent ahead.
+
+    Raises:
+        InputError: a file cannot be read, or is too large.
+    """
+
+    async def written(value: Any) -> Any:
+        match value:
+            case LargeFile():
+                return await asyncio.to_thread(_data_url, value)
+            case list():
+                return [await written(one) for one in value]
+            case dict():
+                return {key: await written(one) for key, one in value.items()}
+        return value
+
+    return {name: await written(value) for name, value in given.items()}
+
+
+def _data_url(file: LargeFile) -> str:
+    data = file.data or b""
+    try:
+        if file.path is not None and file.path.stat().st_size <= MOST_FILE_BYTES:
+            data = file.path.read_bytes()
+        elif file.path is not None:
+            raise InputError(
+                f"{file.name} has more than {MOST_FILE_BYTES:,} bytes, too many for a request. Put "
+                "it at an address that the server reaches, and give that. Nothing was run."
+            )
+    except OSError as error:
+        raise InputError(f"{file.name}: {error.strerror or error}. Nothing was run.") from error
+    return f"data:{file.media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _large_files(value: Any) -> Iterator[LargeFile]:
+    """The large files in a value, in its order."""
     match value:
         case LargeFile():
-            return True
+            yield value
         case list():
-            return any(map(_holds_large, value))
+            for one in value:
+                yield from _large_files(one)
         case dict():
-            return any(map(_holds_large, value.values()))
-    return False
+            for one in value.values():
+                yield from _large_files(one)
 
 
 def fetcher(
-    client: Client, conditions: Conditions, tell: Callable[[Fetched], None], *, previewed: bool
+    client: Client, conditions: Conditions, tell: Callable[[Event], None], *, previewed: bool
 ) -> Savings | Previews:
     """What fetches a run's files: to disk, or only to be drawn.
 
     Args:
         client: the API that ran it.
         conditions: say where they are saved.
-        tell: handed the event of each file.
+        tell: handed the event of each file, and those that say how far they are.
         previewed: whether pictures are drawn.
     """
     saving = conditions.saving
@@ -99,8 +149,10 @@ def fetcher(
             names="plain" if saving.folder else "content",
         )
 
+    progress = Progress("down", tell, lambda: conditions.at_s)
     return Savings(
         downloads,
+        progress,
         lambda saved: tell(Fetched(file=saved.file, trouble=saved.trouble, at_s=conditions.at_s)),
         previewed=previewed,
     )

@@ -102,10 +102,44 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Something is tried again after `delay_s` seconds, and why."""
+    """Something is tried again after `delay_s` seconds, and why.
+
+    Attributes:
+        reason: what went wrong, or what is waited for.
+        attempt: which try comes next: 2 after the first has failed; 0 where tries are not counted.
+        file: the name of the file that is tried again, or empty where it is another request.
+    """
 
     reason: str
     delay_s: float
+    at_s: float
+    attempt: int = 0
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """How far files are on their way: an input's up to the API, or an output's down to disk.
+
+    Attributes:
+        direction: up, or down.
+        name: the file's name where it is one, else empty.
+        files: how many there are.
+        done_files: how many have ended; where all have, nothing moves any more.
+        done_bytes: how many bytes have gone, or come.
+        total_bytes: how many there are in all, or `None` where that is not known.
+        fraction: how much of the way is done, from 0 to 1, or `None` where that is not known.
+        waits: whether one of them is to be tried again, and has not begun anew.
+    """
+
+    direction: Literal["up", "down"]
+    name: str
+    files: int
+    done_files: int
+    done_bytes: int
+    total_bytes: int | None
+    fraction: float | None
+    waits: bool = False
     at_s: float
 
 
@@ -126,7 +160,7 @@ class Finished:
     at_s: float
 
 
-Event = Created | Update | Output | Log | Retry | Fetched | Finished
+Event = Created | Update | Output | Log | Retry | Moving | Fetched | Finished
 
 
 # -- the snapshot -----------------------------------------------------------------------------
@@ -148,13 +182,18 @@ class Prediction:
         fetched: those of the output files that were fetched.
         unsaved: why files could not be saved, one for each.
         saving: whether it has ended, and its files are being fetched.
+        moving: how far the files are that are on their way now, if any has been for a while.
         retry: what is being waited for at the moment, if anything.
         retries: how often something was tried again.
         seen_after_s: seconds from the start of the call until the newest event.
+        sent_after_s: seconds from the start of the call until its files were sent ahead.
         created_after_s: seconds from the start of the call until the id was known.
         started_after_s: seconds from the start of the call until the model was seen to run.
         first_output_after_s: seconds from the start of the call until the first output came.
         finished_after_s: seconds from the start of the call until the end was known.
+        age_s: how old the answer is, in seconds, where history gave it and nothing was sent.
+        cost_usd: about what it cost in US dollars, by known prices; `None` before its end, and
+            where no price is known.
     """
 
     model: str
@@ -165,13 +204,17 @@ class Prediction:
     fetched: tuple[OutputFile, ...] = field(default=())
     unsaved: tuple[str, ...] = field(default=())
     saving: bool = field(default=False)
+    moving: Moving | None = field(default=None)
     retry: Retry | None = field(default=None)
     retries: int = field(default=0)
     seen_after_s: float = field(default=0.0)
+    sent_after_s: float | None = field(default=None)
     created_after_s: float | None = field(default=None)
     started_after_s: float | None = field(default=None)
     first_output_after_s: float | None = field(default=None)
     finished_after_s: float | None = field(default=None)
+    age_s: float | None = field(default=None)
+    cost_usd: float | None = field(default=None)
 
     @property
     def id(self) -> str:
@@ -379,15 +422,30 @@ def fold(prediction: Prediction, event: Event) -> Prediction:
             changes["raw"] = raw
         case Finished(raw=raw):
             changes |= {"raw": raw, "finished_after_s": at_s}
-        case Fetched(file=file, trouble=""):
-            changes["fetched"] = (*prediction.fetched, file)
-        case Fetched(trouble=trouble):
-            changes["unsaved"] = (*prediction.unsaved, trouble)
+        case Fetched(file=file, trouble=trouble):
+            came, lost = ((), (trouble,)) if trouble else ((file,), ())
+            changes |= {
+                "fetched": (*prediction.fetched, *came),
+                "unsaved": (*prediction.unsaved, *lost),
+            }
         case Retry():
             changes |= {"retry": event, "retries": prediction.retries + 1}
+        case Moving():
+            changes |= _after_moving(prediction, event)
     if prediction.first_output_after_s is None:
         changes |= _first_signs(prediction, event)
     return replace(prediction, **changes)
+
+
+def _after_moving(prediction: Prediction, event: Moving) -> dict[str, Any]:
+    """What a file that moves changes; it is no news of another request that is waited for."""
+    over = event.done_files >= event.files
+    retry = prediction.retry
+    changes = {
+        "moving": None if over else event,
+        "retry": None if retry and retry.file and not event.waits else retry,
+    }
+    return {**changes, "sent_after_s": event.at_s} if over and event.direction == "up" else changes
 
 
 def _first_signs(prediction: Prediction, event: Event) -> dict[str, float]:

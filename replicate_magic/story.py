@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from replicate_magic.prediction import Log, Output, fold
+from replicate_magic.prediction import Finished, Log, Moving, Output, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,18 +42,29 @@ class Story:
         self.latest = latest
         self._publish = publish
         self._files = files
+        self._price: Callable[[Prediction], float | None] = lambda _: None
+
+    def priced(self, price: Callable[[Prediction], float | None]) -> None:
+        """Have it known what the run has cost, once it has ended."""
+        self._price = price
 
     def add(self, event: Event) -> None:
         """Fold an event in."""
         latest = fold(self.latest, event)
-        if self._files and not isinstance(event, Output | Log):  # which are many, and name no file
+        if self._files and not isinstance(event, Output | Log | Moving):  # many, and name no file
             self._files.fetch(latest.files)
             latest = replace(latest, saving=latest.final and self._files.pending)
+        if isinstance(event, Finished):
+            latest = replace(latest, cost_usd=self._price(latest))
         self._set(latest)
 
     def change(self, **values: Any) -> None:
         """Change what is known apart from events."""
         self._set(replace(self.latest, **values))
+
+    def become(self, latest: Prediction) -> None:
+        """Have it be another one, which has ended already."""
+        self._set(latest)
 
     def tell(self) -> None:
         """Publish the newest snapshot, though nothing is new."""

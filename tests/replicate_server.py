@@ -226,11 +226,13 @@ class Exchange:
 
     Attributes:
         closed: the connection takes no further request.
+        told: headers that any answer carries.
     """
 
     def __init__(self, server, request, writer):
         self.server, self.request = server, request
         self.closed = False
+        self.told = {}
         self._writer = writer
 
     async def honest(self):
@@ -240,7 +242,7 @@ class Exchange:
     async def send(self, what):
         """Send a reply."""
         length = {"connection": "close"} if what.pieces else {"content-length": len(what.body)}
-        headers = {"date": self.server.http_date(), **length, **what.headers}
+        headers = {"date": self.server.http_date(), **length, **self.told, **what.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.closed = headers.get("connection") == "close"
         await self.raw(f"HTTP/1.1 {what.status} Scripted\r\n{head}\r\n".encode() + what.body)
@@ -394,6 +396,23 @@ def silent_after(size_bytes):
     return fault
 
 
+def slowly(seconds, pieces=20):
+    """Do it, and send the answer's body spread over so many seconds."""
+
+    async def spread(body):
+        step = -(-len(body) // pieces)
+        for begin in range(0, len(body), step):
+            yield body[begin : begin + step]
+            await asyncio.sleep(seconds / pieces)
+
+    async def fault(exchange):
+        honest = await exchange.honest()
+        headers = {"content-length": len(honest.body), **honest.headers}
+        await exchange.send(replace(honest, headers=headers, body=b"", pieces=spread(honest.body)))
+
+    return fault
+
+
 def stream_of(*pieces, then=None):
     """A stream of these bytes; its end is orderly, or a reset, or another coroutine function."""
 
@@ -460,7 +479,10 @@ class Replicate:
         files: `(media type, bytes)` by the name under `/files/`.
         uploaded: `(name, media type, bytes)` of what `POST /files` was given.
         hears_bytes: how much of a body is read before it is answered, by route; all if not there.
+        hears_in_s: the seconds that reading a body takes, by route; none if not there.
         lives: how long an uploaded file does.
+        limits: rate limits (`rate_limits.Limits`), or `None`; a refusal comes before any fault.
+        connections: how many were made to the API.
         requests: all that came, as `Seen`.
         predictions: the JSON of all predictions, oldest first.
         ahead: how far the server's clock is ahead of ours.
@@ -478,7 +500,10 @@ class Replicate:
         self.files = {}
         self.uploaded = []
         self.hears_bytes = {}
+        self.hears_in_s = {}
         self.lives = timedelta(hours=24)
+        self.limits = None
+        self.connections = 0
         self.requests = []
         self.predictions = []
         self.ahead = timedelta(0)
@@ -612,6 +637,7 @@ class Replicate:
             self._crashes.append(task.exception())
 
     def _connected(self, place, reader, writer):
+        self.connections += place == "api"
         self._go_on(self._converse(place, reader, writer))
 
     async def _converse(self, place, reader, writer):
@@ -619,9 +645,13 @@ class Replicate:
         try:
             while request := await self._read(place, reader):
                 self._record(request)
-                exchange = Exchange(self, request, writer)
-                fault = next(self._faults.get(request.route, iter(())), None)
-                if fault:
+                exchange, refusal = Exchange(self, request, writer), None
+                if self.limits and request.place == "api":
+                    exchange.told, refusal = self.limits.judge(request.route)
+                fault = None if refusal else next(self._faults.get(request.route, iter(())), None)
+                if refusal:
+                    await exchange.send(reply(429, refusal))
+                elif fault:
                     await fault(exchange)
                 else:
                     await exchange.send(await exchange.honest())
@@ -652,10 +682,18 @@ class Replicate:
             path=parts.path,
             query={name: values[0] for name, values in parse_qs(parts.query).items()},
             headers=headers,
-            body=await reader.readexactly(length),
+            body=await self._hear(reader, length, self.hears_in_s.get(route, 0)),
             at_s=time.monotonic(),
             route=route,
         )
+
+    async def _hear(self, reader, length, seconds):
+        pieces, step = [], max(length // 20, 1) if seconds else length
+        while length:
+            pieces.append(await reader.readexactly(min(step, length)))
+            length -= len(pieces[-1])
+            await asyncio.sleep(seconds / 20)
+        return b"".join(pieces)
 
     def _record(self, request):
         with self._news:

@@ -18,6 +18,7 @@ from replicate_magic.prediction import (
     Fetched,
     Finished,
     Log,
+    Moving,
     Output,
     OutputFile,
     Prediction,
@@ -143,12 +144,19 @@ def test_first_output_is_the_first():
     assert folded(*(Output(chunks=("x",), at_s=n) for n in (0.0, 1.0))).first_output_after_s == 0.0
 
 
+def moving(done_files, *, files=2, at_s=1.0, **more):
+    """Some files on their way down, of which some have ended."""
+    facts = {"direction": "down", "name": "", "done_bytes": 5, "total_bytes": 10, "fraction": 0.5}
+    return Moving(files=files, done_files=done_files, at_s=at_s, **{**facts, **more})
+
+
 EVENTS = [
     Created(raw={}, at_s=3),
     Update(raw={}, at_s=3),
     Output(chunks=("x",), at_s=3),
     Log(text="x", at_s=3),
     Retry(reason="x", delay_s=1, at_s=3),
+    moving(0, at_s=3),
     Fetched(file=OutputFile(url="https://x/1"), at_s=3),
     Finished(raw={}, at_s=3),
 ]
@@ -225,6 +233,36 @@ def test_any_news_ends_the_wait_for_a_retry(event):
     assert waiting.retry.delay_s == 5
     assert fold(waiting, event).retry is None
     assert fold(waiting, event).retries == 1
+
+
+def test_files_are_moving_until_all_have_ended():
+    half, all_but_one, over = moving(0), moving(1), moving(2)
+    found = folded(half)
+
+    assert found.moving is half
+    assert fold(found, all_but_one).moving is all_but_one
+    assert fold(found, over).moving is None
+    assert fold(found, Log(text="x", at_s=2)).moving is half
+    assert found.retries == 0
+
+
+def test_it_is_known_when_the_files_of_an_input_were_sent():
+    up = {"direction": "up"}
+
+    assert folded(moving(0, **up)).sent_after_s is None
+    assert folded(moving(0, **up), moving(2, at_s=3, **up)).sent_after_s == 3
+    assert folded(moving(0), moving(2, at_s=3)).sent_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("file", "waits", "ends"),
+    [("", False, False), ("", True, False), ("a.png", True, False), ("a.png", False, True)],
+    ids=["a_request", "a_request_beside_a_file", "a_file", "a_file_that_goes_on"],
+)
+def test_files_that_move_end_the_wait_for_a_file_alone(file, waits, ends):
+    waiting = folded(Retry(reason="broke", delay_s=5, at_s=0, file=file))
+
+    assert (fold(waiting, moving(0, waits=waits)).retry is None) is ends
 
 
 def test_folding_changes_no_snapshot():

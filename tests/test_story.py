@@ -11,6 +11,7 @@ from replicate_magic.prediction import (
     Fetched,
     Finished,
     Log,
+    Moving,
     Output,
     OutputFile,
     Prediction,
@@ -121,6 +122,22 @@ def test_an_end_whose_files_are_being_fetched_is_saving():
 
     assert [snapshot.saving for snapshot in published] == [True, True, False]
     assert [file.size_bytes for file in told.latest.files] == [1, 2]
+
+
+def test_files_that_move_are_published_and_name_no_new_ones():
+    fetching = Fetching()
+    told, published = story(fetching, replace(FIRST, shape="files"))
+    told.add(finished(output=URLS))
+    told.add(
+        Moving(
+            direction="down", name="", files=2, done_files=0, done_bytes=1, total_bytes=None,
+            fraction=None, at_s=3,
+        )
+    )  # fmt: skip
+
+    assert [bool(snapshot.moving) for snapshot in published] == [False, True]
+    assert published[-1].saving
+    assert fetching.asked == [URLS]
 
 
 @pytest.mark.parametrize("status", ["starting", "processing"])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from replicate_magic.prediction import OutputFile
 
     Told = Callable[[int, int | None], None]
+    Again = Callable[[str, float], None]
 
 MOST_BYTES = 1_000_000_000
 """The largest file that is saved, where nothing else is said."""
@@ -57,7 +58,7 @@ class _UnfitError(_RefusedError):
     """What came is no continuation of what is there."""
 
 
-def _nobody(_come: int, _total: int | None) -> None:
+def _nobody(*_: object) -> None:
     pass
 
 
@@ -98,17 +99,18 @@ class Downloads:
         self._held_bytes = 0
         self._counted = names == "plain"
 
-    async def fetch(self, file: OutputFile, told: Told = _nobody) -> Saved:
+    async def fetch(self, file: OutputFile, told: Told = _nobody, again: Again = _nobody) -> Saved:
         """Save a file; what goes wrong is told in the result, and leaves nothing behind.
 
         Args:
             file: where it lies.
             told: handed the bytes that have come, and how many there will be, where that is known.
+            again: called with the reason and the seconds before it is asked for another time.
         """
         async with self._places:
             try:
                 async with asyncio.timeout(_WITHIN_S):
-                    return Saved(file=await self._save(file, told))
+                    return Saved(file=await self._save(file, told, again))
             except TimeoutError:
                 trouble = "it took longer than Replicate keeps it"
             except OSError as error:
@@ -117,7 +119,7 @@ class Downloads:
                 trouble = str(error).rstrip(".")
         return Saved(file=file, trouble=one_line(trouble, limit=300))
 
-    async def _save(self, file: OutputFile, told: Told) -> OutputFile:
+    async def _save(self, file: OutputFile, told: Told, again: Again) -> OutputFile:
         await self._count()
         part = await asyncio.to_thread(self._folder.begin)
         arrival = _Arrival(part, told)
@@ -126,7 +128,7 @@ class Downloads:
             if file.url.startswith("data:"):
                 declared = await self._decode(file.url, arrival)
             else:
-                declared = await self._receive(file.url, arrival)
+                declared = await self._receive(file.url, arrival, again)
             media_type = answers.file_type(part.start, declared, file.url)
             async with self._placing:
                 path, is_new = await asyncio.to_thread(
@@ -147,16 +149,19 @@ class Downloads:
         await arrival.settle()
         return declared
 
-    async def _receive(self, url: str, arrival: _Arrival) -> str:
+    async def _receive(self, url: str, arrival: _Arrival, again: Again) -> str:
         """Fetch it, and once more where the connection breaks: the rest, or all of it."""
+        delay_s = protocol.backoff_s(1)
         try:
             return await self._request(url, arrival)
-        except ConnectionLost:
+        except ConnectionLost as error:
+            again(one_line(str(error)), delay_s)
             await arrival.settle()
-        await asyncio.sleep(protocol.backoff_s(1))
+        await asyncio.sleep(delay_s)
         try:
             return await self._request(url, arrival)
-        except _UnfitError:
+        except _UnfitError as error:
+            again(str(error), 0.0)
             await arrival.restart()
         return await self._request(url, arrival)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote, urlsplit
 
 from replicate_magic.api.files import PREVIEW_BYTES
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.api.downloads import Downloads, Saved
     from replicate_magic.prediction import OutputFile
+    from replicate_magic.progress import Progress
 
 
 PLAYED_BYTES = 1_000_000
@@ -27,15 +29,22 @@ class Savings:
 
     Args:
         downloads: makes what saves one, once there is any.
+        progress: told how far each is.
         came: handed each, with what went wrong where it was not saved.
         previewed: whether pictures are to be drawn.
     """
 
     def __init__(
-        self, downloads: Callable[[], Downloads], came: Callable[[Saved], None], *, previewed: bool
+        self,
+        downloads: Callable[[], Downloads],
+        progress: Progress,
+        came: Callable[[Saved], None],
+        *,
+        previewed: bool,
     ) -> None:
         self._make = downloads
         self._downloads: Downloads | None = None
+        self._progress = progress
         self._came = came
         self._previewed = previewed
         self._saving: dict[str, asyncio.Task[None]] = {}
@@ -58,11 +67,17 @@ class Savings:
             await asyncio.wait(self._saving.values(), timeout=max(left_s, 0))
 
     async def _save(self, file: OutputFile) -> None:
-        self._downloads = self._downloads or self._make()
-        saved = await self._downloads.fetch(file)
+        saved = await self._fetched(file)
         if self._previewed and _is_shown(saved.file):
             saved = replace(saved, file=await asyncio.to_thread(_with_preview, saved.file))
         self._came(saved)
+
+    async def _fetched(self, file: OutputFile) -> Saved:
+        self._downloads = self._downloads or self._make()
+        if file.url.startswith("data:"):  # it is here already
+            return await self._downloads.fetch(file)
+        with self._progress.begin(_name(file.url)) as way:
+            return await self._downloads.fetch(file, way.told, way.again)
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,6 +86,11 @@ class Savings:
         for task in self._saving.values():
             task.cancel()
         await asyncio.gather(*self._saving.values(), return_exceptions=True)
+
+
+def _name(url: str) -> str:
+    """What people call the file at an address."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _is_shown(file: OutputFile) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +24,7 @@ from replicate_magic.cell.plan import MOST_FILE_BYTES
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from replicate_magic.api.client import Client
 
 _PIECE_BYTES = 1024 * 1024
+_LEAST_BYTES = 64 * 1024
+_STEP_S = 0.05  # what takes longer to send is sent, and told, in smaller steps
 _MARGIN = timedelta(hours=1)  # a prediction may wait for its turn before it reads the file
 _MOST_TRIES = 2
 _MOST_WAIT_S = 60.0
@@ -166,7 +169,8 @@ class Uploads:
             else:
                 if last or not self._may_pass(answer):
                     break
-                reason = str(answers.refusal(answer, subject=source.subject))
+                refusal = str(answers.refusal(answer, subject=source.subject))
+                reason = refusal.removeprefix(f"{source.subject}: ")
                 delay_s = self._delay_s(answer)
             again(one_line(reason), delay_s)
             await asyncio.sleep(delay_s)
@@ -188,11 +192,11 @@ class Uploads:
         async def body() -> AsyncGenerator[bytes, None]:
             sent = 0
             yield form.head
-            async with aclosing(source.pieces()) as pieces:
-                async for piece in pieces:
+            async with aclosing(source.pieces()) as pieces, aclosing(_steps(pieces)) as steps:
+                async for step in steps:
                     told(sent, source.size_bytes)
-                    yield piece
-                    sent += len(piece)
+                    yield step
+                    sent += len(step)
             yield form.tail
 
         async with aclosing(body()) as whole:
@@ -223,6 +227,20 @@ class Uploads:
                 size_bytes=source.size_bytes,
                 until=stored.expires_at - _MARGIN,
             )
+
+
+async def _steps(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The bytes in steps that a slow line takes in a moment; a fast one is given whole pieces."""
+    most = _LEAST_BYTES
+    async for piece in pieces:
+        begin = 0
+        while begin < len(piece):
+            began_s = time.monotonic()
+            step = piece[begin : begin + most]
+            yield step
+            begin += len(step)
+            is_quick = time.monotonic() - began_s < _STEP_S
+            most = most * 2 if is_quick else max(most // 2, _LEAST_BYTES)
 
 
 class _Source:

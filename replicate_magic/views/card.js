@@ -12,7 +12,8 @@ const ACKNOWLEDGED_MS = 500;
 const CANCEL_AT_MS = [0, 100, 250, 1000, 3000];
 const SILENCE_MS = 15000;
 const PHASES = new Set([
-  "starting", "running", "streaming", "saving", "succeeded", "failed", "canceled", "aborted",
+  "starting", "sending", "running", "streaming", "saving",
+  "succeeded", "failed", "canceled", "aborted",
 ]);
 
 export default { initialize, render };
@@ -120,6 +121,10 @@ function render({ model, el }) {
   const cancel = button("Cancel", "Cancel this prediction. Interrupting the kernel does the same.");
   top.append(dot, line, copy, cancel);
   const bar = make("progress", "bar", { max: 100, ariaLabel: "progress, as the logs tell" });
+  const way = make("div", "way");
+  const moved = make("progress", "bar", { max: 100, ariaLabel: "files on their way" });
+  const which = make("span", "which");
+  way.append(moved, which);
   const note = make("div", "note");
   const answer = make("div", "answer", { role: "region", ariaLabel: "Answer", tabIndex: 0 });
   const pictures = make("div", "pictures");
@@ -128,7 +133,7 @@ function render({ model, el }) {
   const summary = make("summary");
   const lines = make("div", "lines", { role: "region", ariaLabel: "Logs", tabIndex: 0 });
   logs.append(summary, lines);
-  el.append(top, bar, note, answer, pictures, why, logs);
+  el.append(top, bar, way, note, answer, pictures, why, logs);
 
   const text = new Text(answer);
   const printed = new Text(lines);
@@ -149,6 +154,7 @@ function render({ model, el }) {
     if (state.page) page.href = state.page;
     bar.hidden = state.percent == null;
     if (state.percent != null) bar.value = state.percent;
+    drawWay(lost ? null : state.moving);
     put(why, state.why ?? "");
     why.hidden = !state.why;
     cancel.hidden = Boolean(state.over || lost);
@@ -168,6 +174,15 @@ function render({ model, el }) {
     put(note, state.waiting ? waiting(state.waiting, since_s) : "");
     note.hidden = !state.waiting;
     drawCancel();
+  };
+
+  const drawWay = (moving) => {
+    way.hidden = !moving;
+    if (!moving) return;
+    const [words, percent] = moving;
+    put(which, words);
+    if (percent == null) moved.removeAttribute("value");
+    else moved.value = percent;
   };
 
   const drawCancel = () => {
@@ -348,7 +363,7 @@ function lasting(phase) {
 
 function waiting([reason, left_s], since_s) {
   const rest = Math.ceil(left_s - since_s);
-  return rest > 0 ? `${reason}, ${rest} s` : reason;
+  return rest > 0 ? `${reason}, again in ${rest} s` : reason;
 }
 
 // Such as 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.

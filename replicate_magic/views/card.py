@@ -24,7 +24,7 @@ from replicate_magic.views.growing import GrowingAnswer, GrowingLogs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from replicate_magic.prediction import OutputFile, Prediction
+    from replicate_magic.prediction import OutputFile, Prediction, Retry
     from replicate_magic.views import Answer, Look
     from replicate_magic.views.html import Bundle, Document
 
@@ -344,7 +344,8 @@ def card_state(
     """What the card's top line and its notes say, as JSON for the page.
 
     `going` is `[phase, seconds so far]` and goes on by itself on the page; `waiting` is `[reason,
-    seconds left]`; `log` is the newest log line, `percent` how far its bar is.
+    seconds left]`; `log` is the newest log line, `percent` how far its bar is; `moving` is `[which
+    files are on their way, percent or null]`.
 
     Args:
         prediction: the snapshot.
@@ -363,15 +364,30 @@ def card_state(
         else status.phase(prediction),
         "times": status.times(prediction) if over else [*map(_lasted, passed[:-1])],
         "going": list(passed[-1]) if passed else None,
-        "measured": status.measured(prediction) if over else [part for part in (speed,) if part],
+        "measured": [*status.measured(prediction), *status.cost(prediction)]
+        if over
+        else [part for part in (speed,) if part],
         "percent": logs.percent if logs and not over else None,
         "log": one_line(logs.latest, limit=100) if logs and not over else "",
-        "waiting": [one_line(retry.reason), retry.delay_s] if retry else None,
-        "retries": prediction.retries,
+        "moving": None if over else _moving(prediction),
+        "waiting": [status.trouble(retry), _left_s(prediction, retry)] if retry else None,
         "page": prediction.page or "",
         "why": why,
         "over": over,
     }
+
+
+def _moving(prediction: Prediction) -> list[Any] | None:
+    moving = prediction.moving
+    if moving is None:
+        return None
+    percent = None if moving.fraction is None else int(100 * moving.fraction)
+    return [" · ".join(status.moved(moving)), percent]
+
+
+def _left_s(prediction: Prediction, retry: Retry) -> float:
+    """What is left of a wait: files that move meanwhile bring snapshots of their own."""
+    return max(retry.at_s + retry.delay_s - prediction.seen_after_s, 0.0)
 
 
 def _lasted(part: tuple[str, float]) -> str:

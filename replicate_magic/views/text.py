@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, TextIO
 
 from replicate_magic.views.answer import shown
 from replicate_magic.views.growing import GrowingAnswer
-from replicate_magic.views.status import duration, live_speed, name, passed, state, status_line
+from replicate_magic.views.status import (
+    begun,
+    duration,
+    live_speed,
+    moved,
+    name,
+    passed,
+    state,
+    status_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replicate_magic.prediction import Prediction
+    from replicate_magic.prediction import Moving, Prediction
     from replicate_magic.views import Answer, Look
 
 
@@ -32,7 +41,8 @@ class TextView:
         out: where to print.
         look: how much is shown, and how.
         live: whether to print while the prediction runs.
-        rewrites: whether a line can be written over, as in a terminal, to tell of the waiting.
+        rewrites: whether a line can be written over, as in a terminal, to tell of the waiting;
+            else only what takes long is told, once.
     """
 
     wants_previews = False
@@ -44,6 +54,8 @@ class TextView:
         self._answer = GrowingAnswer()
         self._text: list[str] = []
         self._rewrites = rewrites and look.status
+        self._tells_once = live and look.status and not rewrites
+        self._told_once: set[str] = set()
         self._waiting = ""  # the line that is to be written over
         self._handed: tuple[Prediction | None, float] = None, 0.0
 
@@ -58,6 +70,8 @@ class TextView:
             self._write(new)
         if self._rewrites and not self._text:
             self._tell_waiting(prediction)
+        if self._tells_once and prediction.moving and not self._text:
+            self._tell_once(prediction.moving)
 
     def close(
         self,
@@ -92,12 +106,19 @@ class TextView:
         if self._handed[0] is not prediction:
             self._handed = prediction, time.monotonic()
         seconds = passed(prediction)[-1][1] + (time.monotonic() - self._handed[1])
-        parts = [name(prediction), state(prediction), duration(seconds), live_speed(prediction)]
+        word, files = state(prediction), moved(prediction.moving)
+        told = files if files and files[0].startswith(f"{word} ") else [word, *files]
+        parts = [name(prediction), *told, duration(seconds), live_speed(prediction)]
         self._clear()
         self._waiting = _cut(
             " · ".join(filter(None, parts)), shutil.get_terminal_size().columns - 1
         )
         self._write(self._waiting)
+
+    def _tell_once(self, moving: Moving) -> None:
+        if moving.direction not in self._told_once:
+            self._told_once.add(moving.direction)
+            self._write(f"{begun(moving)}\n")
 
     def _clear(self) -> None:
         if self._waiting:
