@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from replicate_magic.cell import check, coerce
+from replicate_magic.cell import chat, check, coerce
+from replicate_magic.cell.address import server_address
 from replicate_magic.cell.grammar import Given, Line, split_header
 from replicate_magic.cell.objects import Encoded, LargeFile, as_file
 from replicate_magic.cell.schema import InputField, Schema
@@ -42,9 +43,13 @@ _MODEL = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is to run: `owner/name`, `owner/name:version` or `deployment:owner/name`."""
+    """What is to run: `owner/name`, `owner/name:version`, `deployment:owner/name`, a Cog server.
 
-    kind: Literal["model", "version", "deployment"]
+    Attributes:
+        name: of a Cog server the address, such as `http://localhost:5000`; it has no owner.
+    """
+
+    kind: Literal["model", "version", "deployment", "cog"]
     owner: str
     name: str
     version: str | None = None
@@ -55,6 +60,8 @@ class Target:
         return self.owner == "local"
 
     def __str__(self) -> str:
+        if self.kind == "cog":
+            return self.name
         prefix = "deployment:" if self.kind == "deployment" else ""
         suffix = f":{self.version}" if self.version else ""
         return f"{prefix}{self.owner}/{self.name}{suffix}"
@@ -72,16 +79,14 @@ def read_target(text: str) -> Target:
             "deployment" if match["deployment"] else "version" if match["version"] else "model"
         )
         return Target(kind=kind, owner=match["owner"], name=match["name"], version=match["version"])
-    if text.startswith(("http://", "https://")):
-        raise CellError(
-            f"{one_line(text, limit=80)}: running on a Cog server's address is not part of this "
-            "version of replicate_magic."
-        )
+    if address := server_address(text):
+        return Target(kind="cog", owner="", name=address)
     if text.startswith(("{", "$")):
         raise CellError(f"{one_line(text, limit=80)}: a variable is written {{{{name}}}}.")
     raise CellError(
         f"{one_line(text, limit=80)} is not a model. Write owner/name, owner/name:version, "
-        "deployment:owner/name, or local/smollm2-135m-instruct, which needs no account."
+        "deployment:owner/name, http://host:port for a Cog server, or "
+        "local/smollm2-135m-instruct, which needs no account."
     )
 
 
@@ -92,7 +97,7 @@ class Request:
     Attributes:
         target: what is to run.
         input: the `input` of the API's JSON.
-        prompt: the text among it that the body goes to, or an empty string.
+        prompt: the text among it that the body goes to, or an empty string, as for a secret.
         schema: what was known of the model.
     """
 
@@ -134,7 +139,7 @@ def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
         header, text = split_header(text)
     inputs = dict(_mapping_from(options.input_from, evaluate))
     for key, given in {**header, **line.inputs}.items():
-        inputs[key] = given if options.raw else _expanded(given, evaluate)
+        inputs[key] = given if options.raw else expanded(given, evaluate)
     written = text
     if text is not None and not options.raw:
         text = expand(text, evaluate)
@@ -160,8 +165,12 @@ def _mapping_from(name: str | None, evaluate: Evaluate) -> Mapping[str, Any]:
     return found
 
 
-def _expanded(given: Given, evaluate: Evaluate) -> Any:
-    """One `{{expression}}` alone gives its object; within text it gives its `str`."""
+def expanded(given: Given, evaluate: Evaluate) -> Any:
+    """One `{{expression}}` alone gives its object; within text it gives its `str`.
+
+    Raises:
+        TemplateError: an expression could not be evaluated.
+    """
     whole = whole_expression(given.text) if given.kind == "text" else None
     if whole:
         return value_of(whole.source, evaluate)
@@ -183,7 +192,7 @@ def plan(
         InputError: inputs are unknown, missing, unreadable, too large, or of a wrong kind: all
             of them, one a line. With `force` only what cannot be sent at all is told.
     """
-    inputs = _with_prompt(target, draft, schema)
+    inputs = _with_prompt(target, draft, schema, read_bytes)
     fields = schema.fields or {}
     sendable: dict[str, Any] = {}
     failed: dict[str, InputError] = {}
@@ -194,19 +203,27 @@ def plan(
         except InputError as error:
             failed[name] = error
     check.check(sendable, Schema() if draft.force else schema, str(target), failed)
-    prompt = sendable.get(draft.prompt_key or schema.prompt_key() or "")
+    key = draft.prompt_key or schema.prompt_key() or ""
+    prompt = "" if key in fields and fields[key].is_secret else sendable.get(key)
     return Request(
         target=target,
         input=sendable,
-        prompt=prompt if isinstance(prompt, str) else "",
+        prompt=prompt if isinstance(prompt, str) else chat.said_last(sendable, schema),
         schema=schema,
     )
 
 
-def _with_prompt(target: Target, draft: Draft, schema: Schema) -> dict[str, Any]:
+def _with_prompt(
+    target: Target, draft: Draft, schema: Schema, read_bytes: Callable[[Path, int], bytes]
+) -> dict[str, Any]:
     inputs = dict(draft.inputs)
     if draft.prompt is None:
         return inputs
+    if conversation := chat.heard_in(draft, schema):
+        said = _said_in(conversation, inputs.get(conversation.name, []), read_bytes)
+        if said is not None:
+            return {**inputs, conversation.name: chat.continued(said, draft.prompt)}
+        return {**inputs, "prompt": draft.prompt} if draft.force else inputs
     key = draft.prompt_key or schema.prompt_key() or ("prompt" if draft.force else None)
     if key is None:
         raise InputError(
@@ -219,6 +236,17 @@ def _with_prompt(target: Target, draft: Draft, schema: Schema) -> dict[str, Any]
     known = (schema.fields or {}).get(key)
     inputs[key] = [draft.prompt] if known and known.is_list_of_text else draft.prompt
     return inputs
+
+
+def _said_in(
+    conversation: InputField, value: Any, read_bytes: Callable[[Path, int], bytes]
+) -> list[Any] | None:
+    """What was said so far; `None` where it is no list of messages, which is told later."""
+    try:
+        said = _typed(value, conversation, read_bytes)
+    except InputError:
+        return None
+    return said if isinstance(said, list) else None
 
 
 def _sendable(
@@ -236,7 +264,7 @@ def _sendable(
         reason = "" if known.is_secret else f": {one_line(str(error))}"
         raise InputError(
             f"{known.name} cannot be sent as JSON{reason}. Nothing was sent."
-        ) from error
+        ) from _cause(error, known)
     return typed
 
 
@@ -271,24 +299,33 @@ def _json_value(text: str, known: InputField) -> Any:
         shown = "(secret)" if known.is_secret else one_line(text, limit=60)
         raise InputError(
             f"{known.name}:={shown} is not JSON: {error}. Nothing was sent."
-        ) from error
+        ) from _cause(error, known)
+
+
+def _cause(error: Exception, known: InputField) -> Exception | None:
+    """What an error is chained to; a traceback would show the secret that it quotes."""
+    return None if known.is_secret else error
 
 
 def _from_file(path: Path, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> str:
-    """A file input gets a data URL; a text input gets the file's text."""
+    """A file input gets a data URL; a text input gets the file's text, a secret without its end."""
+    shown = "(secret)" if known.is_secret else path  # it may be one that begins with an @
     try:
         data = read_bytes(path.expanduser(), DATA_URL_BYTES + 1)
     except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, no such user's home
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise InputError(f"{known.name}=@{path}: {reason}. Nothing was sent.") from error
-    if known.is_free_text:
+        raise InputError(f"{known.name}=@{shown}: {reason}. Nothing was sent.") from _cause(
+            error, known
+        )
+    if known.is_free_text or (known.is_secret and not known.is_file):
         _refuse_large(known.name, data)
         try:
-            return data.decode()
+            text = data.decode()
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{known.name} takes text, and {path} is none. Nothing was sent."
-            ) from error
+                f"{known.name} takes text, and {shown} is none. Nothing was sent."
+            ) from _cause(error, known)
+        return text.rstrip("\r\n") if known.is_secret else text
     if len(data) > DATA_URL_BYTES:
         media_type = _media_type(data, path.name)
         return LargeFile(name=path.name, media_type=media_type, path=path.expanduser())

@@ -99,10 +99,7 @@ def chat_request(input: Mapping[str, Any], *, seed: int, reuse_prefix: bool) -> 
             depends on what ran before, so a given seed goes without.
     """
     request = {
-        "messages": [
-            {"role": "system", "content": input["system_prompt"]},
-            {"role": "user", "content": input["prompt"]},
-        ],
+        "messages": _messages(input),
         "seed": seed,
         "stream": True,
         "cache_prompt": reuse_prefix,
@@ -117,6 +114,22 @@ def chat_request(input: Mapping[str, Any], *, seed: int, reuse_prefix: bool) -> 
             "json_schema": {"name": "output", "schema": schema},
         }
     return request
+
+
+def _messages(input: Mapping[str, Any]) -> list[dict[str, str]]:  # noqa: A002 - Replicate's name
+    """What the model is to go on with.
+
+    Raises:
+        ModelError: If there is nothing to answer.
+    """
+    if said := input["messages"]:
+        return [{"role": one["role"], "content": one["content"]} for one in said]
+    if "prompt" not in input:
+        raise ModelError("There is nothing to answer: give a prompt, or messages.")
+    return [
+        {"role": "system", "content": input["system_prompt"]},
+        {"role": "user", "content": input["prompt"]},
+    ]
 
 
 class _Answer:
@@ -206,7 +219,7 @@ def _load(path: Path) -> Any:
 
 
 def _refuse_excess(input: Mapping[str, Any]) -> None:  # noqa: A002 - Replicate's name
-    size = len(input["prompt"]) + len(input["system_prompt"])
+    size = sum(len(message["content"]) for message in _messages(input))
     if size > PROMPT_MAX_CHARS:
         raise ModelError(
             f"The prompt has {size} characters; this model's context holds {CONTEXT_TOKENS} "

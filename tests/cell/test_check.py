@@ -222,6 +222,9 @@ def test_a_pattern_that_is_tried_takes_no_time():
         ({"type": "string", "format": "password", "enum": ["a", "hunter3"]}, "hunter2"),
         ({"anyOf": [{"type": "string", "format": "password"}, {"type": "null"}]}, ["hunter2"]),
         ({"type": "array", "items": {"type": "string", "x-cog-secret": True}}, [["hunter2"]]),
+        ({"type": "array", "items": {"type": "string", "x-cog-secret": True}}, "hunter2"),
+        ({"type": "array", "items": {"type": "integer"}, "x-cog-secret": True}, ["hunter2"]),
+        ({"anyOf": [{"type": "string", "format": "password"}, {"type": "integer"}]}, ["hunter2"]),
     ],
 )
 def test_a_secret_is_not_told(spec, value):

@@ -342,15 +342,10 @@ def test_an_option_that_makes_no_sense_says_so(text, message):
         parse_line(text)
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.kind == "later"], ids=lambda o: o.name)
-def test_an_option_of_a_later_version_is_named_as_one(option):
-    with pytest.raises(CellError, match=rf"--{option.name} \(.*\) is not part of this version"):
-        parse_line(f"a/b --{option.name}=5")
-
-
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.kind != "later"], ids=lambda o: o.name)
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda o: o.name)
 def test_every_option_of_the_table_is_known_to_the_parser(option):
-    value = {"duration": "5m", "format": "json", "wait": "5"}.get(option.kind, "x")
+    values = {"duration": "5m", "format": "json", "wait": "5", "number": "5", "grid": "a=1"}
+    value = values.get(option.kind, "x")
     text = f"--{option.name}" if option.kind == "flag" else f"--{option.name}={value}"
 
     assert list(given_options(text)) == [option.dest]

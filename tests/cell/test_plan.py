@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import cog_schemas as cog
@@ -92,10 +93,18 @@ def test_what_is_no_target_is_refused(text):
         read_target(text)
 
 
-@pytest.mark.parametrize("text", ["http://localhost:5000", "https://x.example/y"])
-def test_an_address_is_named_as_part_of_a_later_version(text):
-    with pytest.raises(CellError, match="Cog server's address is not part of this version"):
-        read_target(text)
+def test_an_address_is_a_cog_server():
+    target = read_target("http://localhost:5000/")
+
+    assert target == Target(kind="cog", owner="", name="http://localhost:5000")
+    assert str(target) == "http://localhost:5000"
+    assert not target.is_local
+
+
+def test_a_page_of_replicate_is_the_model_that_it_shows():
+    assert read_target("https://replicate.com/a/b") == read_target("a/b")
+    with pytest.raises(CellError, match="is not a model"):
+        read_target("https://replicate.com/a/b/examples")
 
 
 # -- the cell ---------------------------------------------------------------------------------
@@ -310,8 +319,51 @@ def test_what_is_secret_is_in_no_message():
     for value in values:
         with pytest.raises(InputError, match=r"^key\b") as raised:
             sent(value, secret, "key")
-        assert "hunter2" not in str(raised.value)
-        assert "object at" not in str(raised.value)
+        told = "".join(traceback.format_exception(raised.value))
+        assert "hunter2" not in told.rpartition("InputError")[2]
+        assert "object at" not in told.rpartition("InputError")[2]
+        assert raised.value.__cause__ is None
+
+
+SECRET = cog.openapi({"key": {"type": "string", "format": "password"}, "text": {"type": "string"}})
+SECRETS = cog.openapi({"key": {"type": "array", "items": {"type": "string", "format": "password"}}})
+
+
+def test_a_file_of_a_secret_is_its_text_without_the_line_end(tmp_path):
+    path = tmp_path / "token"
+    path.write_bytes(b"hunter2\r\n")
+
+    assert planned(f"key=@{path}", openapi=SECRET) == {"key": "hunter2"}
+    assert sent(path, SECRET, "key") == "hunter2"
+    assert planned(f"text=@{path}", openapi=SECRET) == {"text": "hunter2\r\n"}
+
+
+def test_a_secret_that_looks_like_a_file_is_not_told(tmp_path):
+    binary = tmp_path / "hunter2"
+    binary.write_bytes(b"\xff")
+    large = tmp_path / "hunter2-large"
+    large.write_bytes(b"x" * 300_000)
+    for written in ("hunter2", "~nobody-hunter2/x", binary, large):
+        with pytest.raises(InputError, match=r"^key\b.* Nothing was sent\.$") as raised:
+            planned(f"key=@{written}", openapi=SECRET)
+        assert "hunter2" not in "".join(traceback.format_exception_only(raised.value))
+        assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "written", ['["hunter2",[]]', "hunter2", '{"a":"hunter2"}', '"hunter2"', '[["hunter2"]]']
+)
+def test_a_list_of_secrets_is_not_told(written):
+    with pytest.raises(InputError, match=r"^key\b.*\(secret\)") as raised:
+        planned(f"key:='{written}'", openapi=SECRETS)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_body_that_is_a_secret_is_sent_and_is_no_prompt():
+    draft = read_cell(parse_line("--prompt-key key"), "hunter2", str)
+    request = plan(read_target("a/b"), draft, read_schema(SECRET), read_bytes)
+
+    assert (request.input, request.prompt) == ({"key": "hunter2"}, "")
 
 
 # -- values -----------------------------------------------------------------------------------
@@ -500,12 +552,25 @@ def test_the_home_of_nobody_is_told(folder):
         planned("image=@~no_such_user_here/x")
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_is_told(folder):
-    (folder / "cat.png").chmod(0)
+@pytest.fixture
+def nobody():
+    """Whoever runs the tests has no rights of root meanwhile, who reads everything."""
+    if sys.platform == "win32":
+        pytest.skip("there are no such rights")
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65_534)
+    yield
+    os.seteuid(before)
 
-    with pytest.raises(InputError, match=r"image=@cat\.png: Permission denied"):
-        planned("image=@cat.png")
+
+def test_a_file_without_permission_is_told(nobody):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cat.png")
+        path.write_bytes(PNG)
+        path.chmod(0)
+        with pytest.raises(InputError, match=r"image=@.*cat\.png: Permission denied\. Nothing"):
+            planned(f"image=@{path}")
 
 
 @pytest.mark.parametrize("openapi", [None, cog.SDXL])

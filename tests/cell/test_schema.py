@@ -12,6 +12,8 @@ from replicate_magic.cell.check import check
 from replicate_magic.cell.schema import Schema, read_schema
 from replicate_magic.errors import InputError
 
+SECRET = {"type": "string", "format": "password", "x-cog-secret": True}
+
 
 def field_of(openapi, name):
     return read_schema(openapi).fields[name]
@@ -237,6 +239,15 @@ def test_a_large_enum_is_kept_once_for_all_who_refer_to_it():
         ({"type": "array", "items": cog.FILE}, {"is_list_of_text": False}),
         ({"type": "string", "format": "password"}, {"is_secret": True, "is_free_text": False}),
         ({"type": "string", "x-cog-secret": True}, {"is_secret": True}),
+        ({"anyOf": [SECRET, {"type": "null"}]}, {"is_secret": True}),
+        ({"anyOf": [SECRET, {"type": "integer"}]}, {"is_secret": True}),
+        ({"anyOf": [{"type": "string"}, SECRET]}, {"is_secret": True}),
+        ({"anyOf": [{}, SECRET]}, {"is_secret": True}),
+        ({"allOf": [SECRET], "default": "a"}, {"is_secret": True}),
+        ({"type": "array", "items": SECRET}, {"is_secret": True}),
+        ({"anyOf": [{"type": "array", "items": SECRET}, {"type": "null"}]}, {"is_secret": True}),
+        ({"type": "array", "items": {"type": "array", "items": SECRET}}, {"is_secret": True}),
+        ({"type": "array", "items": {"type": "string"}}, {"is_secret": False}),
         ({"type": "string", "default": "a"}, {"default": "a", "types": ("string",)}),
         ({"type": "string", "default": None}, {"types": ("string", "null")}),
         ({"type": ["string", "null"]}, {"types": ("string", "null")}),

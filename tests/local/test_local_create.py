@@ -59,11 +59,11 @@ def test_an_unknown_model_is_a_404(api):
 
 
 def test_a_missing_input_is_named(api):
-    problem = refused(api, {"input": {}})
+    problem = refused(api, {"input": {}}, "/models/local/waifu2x/predictions")
     assert problem["title"] == "Input validation failed"
-    assert problem["detail"] == "- input: prompt is required\n"
+    assert problem["detail"] == "- input: image is required\n"
     assert problem["invalid_fields"] == [
-        {"type": "required", "field": "input", "description": "prompt is required"}
+        {"type": "required", "field": "input", "description": "image is required"}
     ]
 
 
@@ -77,6 +77,16 @@ def test_every_wrong_input_has_its_line(api):
         ("invalid_type", "input.top_p"),
     ]
     assert problem["detail"].count("\n- ") == 3
+
+
+def test_a_message_that_is_none_has_its_line(api):
+    said = [{"role": "robot", "content": "Hi."}, {"role": "user"}, "Hi."]
+    problem = refused(api, {"input": {"messages": said}})
+    assert [(field["type"], field["field"]) for field in problem["invalid_fields"]] == [
+        ("enum", "input.messages.0.role"),
+        ("required", "input.messages.1"),
+        ("invalid_type", "input.messages.2"),
+    ]
 
 
 def test_a_surplus_field_of_the_body_is_refused(api):

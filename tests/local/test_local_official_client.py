@@ -89,7 +89,7 @@ def test_a_failure_is_a_model_error(client):
 
 def test_invalid_input_is_a_replicate_error(client):
     with pytest.raises(replicate.exceptions.ReplicateError, match="Input validation failed"):
-        client.run(MODEL, input={})
+        client.run(MODEL, input={"prompt": 5})
 
 
 def test_models_are_listed_and_found(client):

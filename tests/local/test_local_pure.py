@@ -8,10 +8,11 @@ import pytest
 from replicate_magic.local import predictions as records
 from replicate_magic.local.bodies import parse_multipart
 from replicate_magic.local.files import KEEP_BYTES, KEEP_FILES, Files, store
-from replicate_magic.local.model import File
+from replicate_magic.local.model import File, ModelError
 from replicate_magic.local.predictions import Prediction, Predictions, to_json
 from replicate_magic.local.problems import Problem
-from replicate_magic.local.smollm2 import figures
+from replicate_magic.local.smollm2 import chat_request, figures
+from replicate_magic.local.smollm2_info import INPUT
 from replicate_magic.local.sse import StreamEvent, encode, next_id, parse_id
 from replicate_magic.local.validate import invalid_fields, with_defaults
 from replicate_magic.local.wire import (
@@ -145,6 +146,23 @@ def test_a_form_with_boundary_like_content_is_read():
 def test_a_form_that_breaks_off_is_refused(body):
     with pytest.raises(Problem):
         parse_multipart("multipart/form-data; boundary=X", body)
+
+
+def asked(**given):
+    """What the text model is asked to go on with."""
+    request = chat_request(with_defaults(INPUT, given), seed=1, reuse_prefix=False)
+    return [(message["role"], message["content"]) for message in request["messages"]]
+
+
+def test_a_prompt_follows_the_system_prompt_and_messages_take_the_place_of_both():
+    said = [{"role": "user", "content": "Hi.", "name": "Ada"}]
+    system = ("system", "You are a helpful assistant.")
+
+    assert asked(prompt="Hi.") == asked(prompt="Hi.", messages=[]) == [system, ("user", "Hi.")]
+    assert asked(prompt="Hi.", system_prompt="x")[0] == ("system", "x")
+    assert asked(prompt="x", system_prompt="x", messages=said) == [("user", "Hi.")]
+    with pytest.raises(ModelError, match="give a prompt, or messages"):
+        asked()
 
 
 def test_one_token_alone_has_no_speed():

@@ -97,6 +97,22 @@ def test_the_same_seed_gives_the_same_text(api):
     assert api.run(**values | {"seed": 8})["output"] != first["output"]
 
 
+def test_a_conversation_is_gone_on_with(api):
+    said = [
+        {"role": "user", "content": "Name an animal that lives in the sea."},
+        {"role": "assistant", "content": "The octopus."},
+        {"role": "user", "content": "Describe it in one sentence."},
+    ]
+    prediction = api.run(messages=said, temperature=0, max_tokens=20)
+    assert "octopus" in "".join(prediction["output"])
+
+
+def test_nothing_to_answer_fails_and_says_so(api):
+    prediction = api.run(max_tokens=1)
+    assert prediction["status"] == "failed"
+    assert "give a prompt, or messages" in prediction["error"]
+
+
 def test_a_drawn_seed_is_told_in_the_logs(api):
     assert "Using seed: " in api.run(prompt="Hi.", max_tokens=1)["logs"]
 
