@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 import pandas as pd
 
+from replicate_magic.cell.rows import rows_in
+from replicate_magic.errors import CellError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 RUN_COLUMNS = (
     "id", "model", "version", "status", "prompt", "output", "error", "created_at", "started_at",
@@ -107,6 +110,41 @@ def runs_frame(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:
     return RunsFrame(series)
 
 
+def batch_frame(
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    inputs: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+) -> RunsFrame:
+    """The frame of a batch: as `runs_frame`, with what was sent and the rows it came from.
+
+    Args:
+        columns: as `runs_frame` takes them; an id may be `None`.
+        inputs: what was sent of each request: the columns `input.NAME…`, behind `tag`.
+        rows: the rows that the requests came from: the columns `row.NAME…`, at the end.
+    """
+    frame = runs_frame(columns)
+    of_runs = len(RUN_COLUMNS)
+    return RunsFrame(
+        {
+            **{name: frame[name] for name in frame.columns[:of_runs]},
+            **_named("input", inputs),
+            **{name: frame[name] for name in frame.columns[of_runs:]},
+            **_named("row", rows),
+        }
+    )
+
+
+def _named(prefix: str, objects: Sequence[Mapping[str, Any]]) -> dict[str, pd.Series[Any]]:
+    found: dict[str, list[Any]] = {}
+    for number, one in enumerate(objects):
+        for name, value in one.items():
+            if name not in found:
+                found[name] = [None] * len(objects)
+            found[name][number] = value
+    return {f"{prefix}.{name}": _numbers_text_or_objects(values) for name, values in found.items()}
+
+
 # -- frames of what jq gives ------------------------------------------------------------------
 
 
@@ -133,6 +171,79 @@ def _numbers_text_or_objects(values: list[Any]) -> pd.Series[Any]:
     if any(isinstance(value, list | dict) for value in values):
         return pd.Series(values, dtype=object)
     return _numbers_or_text(values)
+
+
+# -- the rows of a table ----------------------------------------------------------------------
+
+_AT_ONCE = 1_000
+
+
+def rows_from(given: Any, name: str = "rows") -> Iterable[Any]:
+    """What is given for rows, as something that gives one after the other.
+
+    Args:
+        given: a DataFrame, of whose rows each is a dict; a Series, of which each value is one; a
+            list, a generator or any other iterable.
+        name: what it is called in messages.
+
+    Raises:
+        CellError: it is none of these, or is known to be empty.
+    """
+    if isinstance(given, pd.DataFrame):
+        return rows_of(given, name)
+    return rows_in(_values(given) if isinstance(given, pd.Series) else given, name)
+
+
+def rows_of(frame: pd.DataFrame, name: str = "rows") -> Rows:
+    """The rows of a frame as dicts; its index is not among the columns.
+
+    Args:
+        frame: the frame.
+        name: what it is called in messages.
+
+    Raises:
+        CellError: it has no rows, two columns have one name, or a column's name has levels.
+    """
+    twice = frame.columns[frame.columns.duplicated()].unique().tolist()
+    if frame.columns.nlevels > 1:
+        raise CellError(
+            f"{name}: its columns have {frame.columns.nlevels} levels, so that {{{{row.column}}}} "
+            'names none. df.columns = ["_".join(map(str, c)) for c in df.columns] joins them.'
+        )
+    if twice:
+        raise CellError(f"{name}: more than one column is named {', '.join(map(str, twice))}.")
+    if frame.empty:
+        raise CellError(f"{name} has no {'rows' if len(frame.columns) else 'columns'}.")
+    return Rows(frame)
+
+
+class Rows:
+    """The rows of a frame, made as they are needed, any number of times.
+
+    Each is a dict by column of Python's own values, `None` where one is missing.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame.copy(deep=False)  # what is set later is not seen, with copy-on-write
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __iter__(self) -> Iterator[dict[Any, Any]]:
+        names = self._frame.columns.tolist()
+        for start in range(0, len(self), _AT_ONCE):
+            part = self._frame.iloc[start : start + _AT_ONCE]
+            columns = [_values(part.iloc[:, number]) for number in range(len(names))]
+            for row in zip(*columns, strict=True):
+                yield dict(zip(names, row, strict=True))
+
+
+def _values(series: pd.Series[Any]) -> list[Any]:
+    values = series.astype(object).tolist()
+    return [
+        None if missing else value.item() if isinstance(value, np.generic) else value
+        for value, missing in zip(values, series.isna().tolist(), strict=True)
+    ]
 
 
 # -- any frame, as jq sees it -----------------------------------------------------------------

@@ -1,36 +1,33 @@
-"""Owns the history of this machine's user: where it is, and that its faults harm no prediction.
-
-It must not know who asks.
-"""
+"""Owns the history of this machine's user: where it is, and what it is asked; not by whom."""
 
 from __future__ import annotations
 
+import json
 import os
-import time
 import warnings
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.errors import HistoryError, NotFound
 from replicate_magic.plain import one_line
+from replicate_magic.runs.keeping import Keeping
+from replicate_magic.runs.prices import Earlier
 from replicate_magic.runs.query import Query
+from replicate_magic.runs.record import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from replicate_magic.runs.batch_items import BatchItem, BatchRecord, State
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.record import Record
     from replicate_magic.runs.store import Store
 
 _NAME = "history.db"
 _OUTPUTS = "outputs"
-_REST_S = 30.0  # after a fault the file is left alone for so long: waiting for a lock takes as long
-_IN_MEMORY = (
-    "{error}. Runs are kept in memory, and written as soon as that works again; %replicate export "
-    "PATH saves them elsewhere."
-)
+_LAST_RUNS = 30
 
 
 def home() -> Path:
@@ -50,39 +47,14 @@ def outputs() -> Path:
     return home() / _OUTPUTS
 
 
-class History:
+class History(Keeping):
     """All runs, in a file; those that the file does not take, in memory until it does.
 
     Saving raises nothing, since a prediction that was paid for is worth more than its row: what
     goes wrong is told once, as `news`. All else raises `HistoryError` where the file fails.
-
-    Args:
-        path: the file; opened on first use.
-        busy_s: seconds to wait for another process that writes.
-        rest_s: seconds for which a file that failed is not written again.
     """
 
-    def __init__(self, path: Path, *, busy_s: float = 30.0, rest_s: float = _REST_S) -> None:
-        self.path = path
-        self._busy_s = busy_s
-        self._rest_s = rest_s
-        self._changing = RLock()  # held while it opens, and while rows go to or from the memory
-        self._file: Store | None = None
-        self._spare: Store | None = None  # holds what the file did not take
-        self._resting_until_s = 0.0
-        self._news: list[str] = []
-        self._told: list[str] = []
-
     # -- writing ------------------------------------------------------------------------------
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the file is open."""
-        return self._file is not None
-
-    def open(self) -> None:
-        """Opens the file, if it is not open: it may take a while to find it locked."""
-        self._store()
 
     def save(self, record: Record) -> None:
         """Keeps a prediction, or what is new about one."""
@@ -90,12 +62,7 @@ class History:
 
     def save_all(self, records: Sequence[Record]) -> None:
         """Keeps predictions."""
-        if not self._is_saved(records):
-            with self._changing:
-                try:
-                    self._in_memory().save_all(records)
-                except HistoryError as error:  # such as JSON that Python cannot write
-                    self._trouble(error)
+        self._write(lambda store: store.save_all(records))
 
     def import_lines(self, lines: Iterable[str]) -> int:
         """Adds lines of `export_lines`; how many there were.
@@ -154,12 +121,32 @@ class History:
         """The predictions whose id begins so, newest first."""
         return self._records(lambda store: store.find(prefix))
 
+    def answers(
+        self, request_sha256: str, *, nth: int = 1, limit: int | None = None
+    ) -> list[Record]:
+        """The predictions that answered a request like this one, newest first: `Store.answers`."""
+        last = None if limit is None else nth - 1 + limit
+        found = self._records(lambda store: store.answers(request_sha256, limit=last))
+        return found[nth - 1 : last]
+
     def unfinished(self) -> list[Record]:
         """The predictions whose end is not known here, newest first."""
         waiting = self._spare.find_all() if self._spare is not None else []
         ended = {(one.id, one.origin) for one in waiting if one.final}
         found = self._records(lambda store: store.unfinished())
         return [one for one in found if (one.id, one.origin) not in ended]
+
+    def last_runs(self, model: str) -> list[tuple[float | None, Earlier]]:
+        """How long a model's last runs took from creation to end, in seconds, and what they took.
+
+        Only those that succeeded, newest first; nothing where that cannot be found out.
+        """
+        with suppress(HistoryError):
+            found = self._columns(Query(model=model, status="succeeded", limit=_LAST_RUNS))
+            times = zip(found["created_us"], found["completed_us"], strict=True)
+            lasted = [(end - begin) / 1e6 if begin and end else None for begin, end in times]
+            return list(zip(lasted, map(_earlier, found["metrics"], found["local"]), strict=True))
+        return []
 
     def has(self, prediction_id: str) -> bool:
         """Whether there is a row of this id; `False` where that cannot be found out."""
@@ -184,83 +171,56 @@ class History:
             return newest.count(Query())
         return len(self._columns(Query())["id"])
 
-    # -- what went wrong ----------------------------------------------------------------------
+    # -- batches ------------------------------------------------------------------------------
+    # Writing raises nothing, as for runs.
 
-    @property
-    def trouble(self) -> str:
-        """Why runs are kept in memory, if they are."""
-        return self._told[-1] if self._told and (self._file is None or self._spare) else ""
+    def begin_batch(self, record: BatchRecord) -> None:
+        """Keeps a batch, or what is new about one: it may be begun again."""
+        self._write(lambda store: store.batches.begin(record))
 
-    def news(self) -> str:
-        """What went wrong and was not told yet, in a line or two; empty where nothing did."""
-        news, self._news = self._news, []
-        return "\n".join(news)
+    def add_items(self, batch_id: str, items: Iterable[BatchItem]) -> None:
+        """Keeps requests of a batch; one of the same number is replaced."""
+        every = list(items)
+        self._write(lambda store: store.batches.add(batch_id, every))
 
-    def close(self) -> None:
-        """Closes the file; the next use opens it again. What only the memory has stays there."""
-        with self._changing:
-            if self._file is not None and self._spare is not None:
-                with suppress(HistoryError):
-                    self._empty_spare(self._file)
-            file, self._file = self._file, None
-            if file is not None:
-                with suppress(HistoryError):
-                    file.close()
+    def end_batch(self, batch_id: str, state: State) -> None:
+        """Keeps that a batch has `ended`, or is `running` again."""
+        ended_at = datetime.now(UTC) if state == "ended" else None
+        self._write(lambda store: store.batches.end(batch_id, state, ended_at))
 
-    # -- the file and the memory ---------------------------------------------------------------
+    def drop_batch(self, batch_id: str) -> None:
+        """Deletes a batch with its requests, but no run of it."""
+        self._write(lambda store: store.batches.drop(batch_id))
 
-    def _is_saved(self, records: Sequence[Record]) -> bool:
-        """Whether the file has taken them; one that failed is not asked again for a while."""
-        if time.monotonic() < self._resting_until_s:
-            return False
-        file = self._store()
-        if file is None:
-            return False
-        try:
-            if self._spare is not None:
-                with self._changing:
-                    self._empty_spare(file)
-            file.save_all(records)
-        except HistoryError as error:
-            self._trouble(error)
-            return False
-        return True
+    def batches(self) -> list[BatchRecord]:
+        """All batches, newest first."""
+        from replicate_magic.runs.batches import records_of
 
-    def _store(self) -> Store | None:
-        from replicate_magic.runs.store import (
-            Store,  # here, on a thread: a run does not wait for it
-        )
+        return records_of(store.batches for store in self._stores())
 
-        with self._changing:
-            if self._file is None and time.monotonic() >= self._resting_until_s:
-                try:
-                    self._file = Store.open(self.path, busy_s=self._busy_s)
-                except HistoryError as error:
-                    self._trouble(error)
-                else:
-                    self._tell_of_damage(self._file)
-            return self._file
+    def batch(self, prefix: str | None = None) -> BatchRecord:
+        """The one batch whose id begins so, or the newest.
 
-    def _stores(self) -> list[Store]:
-        """Those there are; where both have a row, the last one's is newer."""
-        found = [store for store in (self._store(), self._spare) if store is not None]
-        return found or [self._in_memory()]
+        Raises:
+            NotFound: there is none, or several.
+        """
+        from replicate_magic.runs.batch_items import chosen
 
-    def _in_memory(self) -> Store:
-        from replicate_magic.runs.store import Store
+        return chosen(self.batches(), prefix)
 
-        with self._changing:
-            if self._spare is None:
-                self._spare = Store.in_memory()
-            return self._spare
+    def batch_items(self, batch_id: str) -> Iterator[BatchItem]:
+        """The requests of a batch in the order asked, read as they are needed."""
+        from replicate_magic.runs.batch_items import joined
 
-    def _empty_spare(self, file: Store) -> None:
-        """The file takes rows again: those that wait in memory go first."""
-        spare = self._spare
-        if spare is not None:
-            file.save_all(spare.find_all())
-            self._spare = None
-            spare.close()
+        *file, newest = (store.batches for store in self._stores())
+        items = newest.items(batch_id)
+        return joined(file[0].items(batch_id), list(items)) if file else items
+
+    def batch_runs(self, batch_id: str) -> list[Record]:
+        """The predictions of a batch, newest first: those that say so as `local.batch`."""
+        return self._records(lambda store: store.batch_runs(batch_id))
+
+    # -- the file and the memory as one ----------------------------------------------------------
 
     def _columns(self, query: Query) -> dict[str, list[Any]]:
         """The columns of both as one."""
@@ -279,29 +239,21 @@ class History:
         return {name: [row[place] for row in kept] for place, name in enumerate(names)}
 
     def _records(self, found: Callable[[Store], list[Record]]) -> list[Record]:
-        """What both have as one."""
-        records = {
-            (record.id, record.origin): record
-            for store in self._stores()
-            for record in found(store)
-        }
-        return list(records.values())
+        """What both have as one, newest first."""
+        *file, newest = (found(store) for store in self._stores())
+        if not file:
+            return newest
+        records = {(one.id, one.origin): one for one in (*file[0], *newest)}
+        return sorted(records.values(), key=_created_us, reverse=True)
 
-    def _tell_of_damage(self, file: Store) -> None:
-        if file.set_aside:
-            self._tell(
-                f"the history in {self.path} was damaged. It is kept as {file.set_aside.name}, "
-                "and a new one was begun."
-            )
 
-    def _trouble(self, error: Exception) -> None:
-        self._resting_until_s = time.monotonic() + self._rest_s
-        self._tell(_IN_MEMORY.format(error=one_line(str(error), limit=500)))
+def _earlier(metrics: str, local: str) -> Earlier:
+    cost = json.loads(local).get("cost_estimate_usd")
+    return Earlier(json.loads(metrics), cost if isinstance(cost, int | float) else None)
 
-    def _tell(self, message: str) -> None:
-        if message not in self._told:
-            self._told.append(message)
-            self._news.append(message)
+
+def _created_us(record: Record) -> int:
+    return microseconds(record.raw.get("created_at")) or 0
 
 
 def _is_removed(path: Path) -> bool:

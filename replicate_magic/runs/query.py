@@ -16,6 +16,11 @@ from replicate_magic.runs.record import microseconds, plain_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+OF_REQUEST = "json_extract(prediction.local, '$.request_sha256')"
+OF_BATCH = "json_extract(prediction.local, '$.batch')"
+OF_ITEM = "json_extract(prediction.local, '$.batch_item')"
+"""What a row says of itself; the first two as the indexes have them."""
+
 _MOST = 2**63 - 1
 _LIKE_CHARACTERS = 1000
 """Longer patterns may pass a limit of SQLite's (https://www.sqlite.org/limits.html, 8)."""
@@ -32,6 +37,7 @@ class Query:
         since: created then or later; without a zone it is UTC.
         until: created before then.
         tag: exactly this one.
+        batch: of the batch with exactly this id.
         text: stands in the prompt or the output, in capitals or not.
         ids: one of these ids.
         limit: only so many, the newest.
@@ -42,6 +48,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     tag: str | None = None
+    batch: str | None = None
     text: str | None = None
     ids: Sequence[str] | None = None
     pairs: Sequence[tuple[str, str]] | None = None
@@ -96,6 +103,8 @@ def _conditions(query: Query) -> Iterator[tuple[str, tuple[str | int, ...]]]:
     for column in ("status", "tag"):
         if (wanted := getattr(query, column)) is not None:
             yield f"{column} = ?", (plain_text(wanted),)
+    if query.batch is not None:
+        yield f"{OF_BATCH} = ?", (plain_text(query.batch),)
     if query.model is not None:
         yield _of_model(plain_text(query.model))
     for sign, time in ((">=", query.since), ("<", query.until)):
@@ -114,6 +123,8 @@ def _conditions(query: Query) -> Iterator[tuple[str, tuple[str | int, ...]]]:
 
 def _of_model(model: str) -> tuple[str, tuple[str | int, ...]]:
     """A model of all versions, or of the one that is named behind its last colon."""
+    if "://" in model:  # a Cog server's address
+        return "model = ?", (model,)
     name, colon, version = model.rpartition(":")
     if colon and name != "deployment":
         return "(model = ? OR (model = ? AND version = ?))", (model, name, version)

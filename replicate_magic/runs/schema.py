@@ -64,4 +64,57 @@ STEPS = (
             """,
         ),
     ),
+    Step(
+        name="runs found by what they ask for and by their batch, and batches with their requests",
+        statements=(
+            # The narrow `local` has both as texts; only runs that have one are in its index.
+            """
+            CREATE INDEX prediction_request
+            ON prediction (json_extract(local, '$.request_sha256'), created_us)
+            WHERE json_extract(local, '$.request_sha256') IS NOT NULL
+            """,
+            """
+            CREATE INDEX prediction_batch
+            ON prediction (json_extract(local, '$.batch'), created_us)
+            WHERE json_extract(local, '$.batch') IS NOT NULL
+            """,
+            # All but the id is null where another file has it: see `Batches.take`.
+            """
+            CREATE TABLE batch (
+                id TEXT PRIMARY KEY NOT NULL,
+                created_us INTEGER,
+                total INTEGER,
+                settings TEXT,
+                state TEXT,
+                ended_us INTEGER
+            )
+            """,
+            # item is JSON; its long texts are references to batch_text.
+            """
+            CREATE TABLE batch_item (
+                batch TEXT NOT NULL,
+                number INTEGER NOT NULL,
+                target TEXT NOT NULL,
+                request_sha256 TEXT NOT NULL,
+                item TEXT NOT NULL,
+                PRIMARY KEY (batch, number)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE batch_text (
+                key INTEGER PRIMARY KEY,
+                batch TEXT NOT NULL,
+                sha256 TEXT NOT NULL,
+                text TEXT NOT NULL,
+                UNIQUE (batch, sha256)
+            )
+            """,
+            """
+            CREATE TRIGGER batch_deleted AFTER DELETE ON batch BEGIN
+                DELETE FROM batch_item WHERE batch = old.id;
+                DELETE FROM batch_text WHERE batch = old.id;
+            END
+            """,
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from replicate_magic.errors import CellError
 from replicate_magic.prediction import FINAL
 from replicate_magic.runs.frame import TEXT, RunsFrame, is_frame, made
 from replicate_magic.runs.measures import by_position, measured
-from replicate_magic.runs.prices import checked, cost_usd
+from replicate_magic.runs.prices import checked, cost_usd, other_names, price_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ _UNFINISHED = ["starting", "processing"]
 _P50 = ("predict_time", "total_time", "first_token", "tokens_per_second")
 _P95 = ("predict_time", "total_time")
 _COUNTS = ("runs", "input_tokens", "output_tokens")
+_KEPT = "kept_cost"
 _KINDS = {
     "model": TEXT, "runs": "Int64", "success_rate": "Float64", "predict_time_p50_s": "Float64",
     "predict_time_p95_s": "Float64", "total_time_p50_s": "Float64", "total_time_p95_s": "Float64",
@@ -35,14 +36,15 @@ def stats(frame: pd.DataFrame, *, prices: Prices | None = None) -> RunsFrame:
 
     Args:
         frame: of runs; any of `metrics.NAME` and `local.NAME` may be missing.
-        prices: US dollars for one unit of a metric, see `prices.Prices`.
+        prices: US dollars for one unit of a metric, see `prices.Prices`; those that Replicate has
+            published hold for what is not among them.
 
     Returns:
         One row a model with `model, runs, success_rate, predict_time_p50_s, predict_time_p95_s,
         total_time_p50_s, total_time_p95_s, first_token_p50_s, tokens_per_second_p50,
         input_tokens, output_tokens, cost_usd`. The rate is of the runs that have ended, from 0 to
-        1; p50 is the median, p95 the 95th percentile; tokens and cost are sums, the cost an
-        estimate. What is unknown is `<NA>`, and counts in no figure; nor do values that cannot
+        1; p50 is the median, p95 the 95th percentile; tokens and cost are sums. The cost is
+        an estimate by the prices there are now, else by those when the runs ended. What is unknown is `<NA>`, and counts in no figure; nor do values that cannot
         have been measured, such as negative ones.
 
     Raises:
@@ -53,11 +55,13 @@ def stats(frame: pd.DataFrame, *, prices: Prices | None = None) -> RunsFrame:
     """
     _check(frame)
     prices = checked({} if prices is None else prices)
-    priced = sorted({metric for price in prices.values() for metric in price})
-    groups = made(_columns(by_position(frame), priced)).groupby("model", dropna=False)
+    runs = by_position(frame)
+    of_models = [price_of(str(model), prices) for model in runs["model"].unique()]
+    priced = sorted({metric for price in of_models if price for metric in price})
+    groups = made(_columns(runs, priced)).groupby("model", dropna=False)
     sizes, rates = groups.size(), groups["succeeded"].sum() / groups["final"].sum()
     p50, p95 = groups[list(_P50)].quantile(0.5), groups[list(_P95)].quantile(0.95)
-    sums = groups[[*_COUNTS[1:], *map(_billed, priced)]].sum(min_count=1)
+    sums = groups[[*_COUNTS[1:], _KEPT, *map(_billed, priced)]].sum(min_count=1)
     found = {
         "model": sizes.index,
         "runs": sizes,
@@ -100,7 +104,7 @@ def _columns(runs: pd.DataFrame, priced: list[str]) -> dict[str, Any]:
     first, speed = (
         measured(runs, f"metrics.{name}") for name in ("time_to_first_token", "tokens_per_second")
     )
-    billed = {_billed(name): measured(runs, f"metrics.{name}") for name in priced}
+    billed = {_billed(name): _by_any_name(runs, name) for name in priced}
     return {
         "model": runs["model"].astype(object),
         "succeeded": status.isin(["succeeded"]),
@@ -111,8 +115,17 @@ def _columns(runs: pd.DataFrame, priced: list[str]) -> dict[str, Any]:
         "tokens_per_second": speed.where(speed.notna(), made_tokens / ran.where(ran > 0)),
         "input_tokens": measured(runs, "metrics.input_token_count"),
         "output_tokens": made_tokens,
+        _KEPT: measured(runs, "local.cost_estimate_usd"),
         **{name: amounts.where(~status.isin(["aborted"])) for name, amounts in billed.items()},
     }
+
+
+def _by_any_name(runs: pd.DataFrame, metric: str) -> pd.Series[float]:
+    """A measure, whatever the model calls it."""
+    found = measured(runs, f"metrics.{metric}")
+    for name in sorted(other_names(metric)):
+        found = found.where(found.notna(), measured(runs, f"metrics.{name}"))
+    return found
 
 
 def _billed(metric: str) -> str:
@@ -125,4 +138,5 @@ def _costs(
 ) -> list[float | None]:
     rows: list[Mapping[Any, Any]] = list(sums.to_dict("records"))
     totals = [{metric: row[_billed(metric)] for metric in priced} for row in rows]
-    return [cost_usd(str(model), of, prices) for model, of in zip(models, totals, strict=True)]
+    costs = [cost_usd(str(model), of, prices) for model, of in zip(models, totals, strict=True)]
+    return [row[_KEPT] if cost is None else cost for row, cost in zip(rows, costs, strict=True)]

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from replicate_magic.errors import HistoryError
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import FINAL
+from replicate_magic.runs.batches import Batches, forget
 from replicate_magic.runs.database import open_file, open_memory
-from replicate_magic.runs.query import Query, selection
+from replicate_magic.runs.lines import line_of, read_lines
+from replicate_magic.runs.query import OF_BATCH, OF_ITEM, OF_REQUEST, Query, selection
 from replicate_magic.runs.record import (
     Record,
     after_import,
@@ -67,11 +69,13 @@ class Store:
     Attributes:
         path: the file, or `None` in memory.
         set_aside: where a corrupt file went that lay there before, if one did.
+        batches: the batches in it.
     """
 
     def __init__(self, connections: Connections, *, set_aside: Path | None = None) -> None:
         self.path = connections.path
         self.set_aside = set_aside
+        self.batches = Batches(connections)
         self._connections = connections
 
     @classmethod
@@ -134,7 +138,7 @@ class Store:
         """
         count, lines = 0, iter(texts)
         while some := list(islice(lines, _IMPORTED)):
-            records, wrong = _read_lines(some, count)
+            records, wrong = read_lines(some, count)
             self._keep(records, after_import)
             count += len(records)
             if wrong:
@@ -152,15 +156,21 @@ class Store:
     def delete(self, query: Query, *, apply: bool = False) -> int:
         """Counts the rows that are meant, and with `apply` deletes them.
 
+        The requests of batches that they answered go too, and a batch with its last row.
+
         Returns:
             How many rows were, or would be, deleted.
         """
         if not apply:
             return self.count(query)
         keys, values = selection(query, "key")
+        meant = f"FROM prediction WHERE key IN ({keys})"
+        batches = f"SELECT {OF_BATCH}, {OF_ITEM} {meant} AND {OF_BATCH} IS NOT NULL"
         with self._connections.lent(write=True) as connection:
-            sql = f"DELETE FROM prediction WHERE key IN ({keys})"  # noqa: S608  (constants)
-            return connection.execute(sql, values).rowcount
+            of_batches = connection.execute(batches, values).fetchall()
+            deleted = connection.execute(f"DELETE {meant}", values).rowcount
+            forget(connection, of_batches)
+            return deleted
 
     def files(self, query: Query) -> list[str]:
         """The paths of the files that rows name as saved: `local.files[].path`."""
@@ -243,6 +253,29 @@ class Store:
         end = f"{prefix}\U0010ffff"
         return self._records("id = ?", prefix) or self._records("id >= ? AND id < ?", prefix, end)
 
+    def answers(
+        self, request_sha256: str, *, nth: int = 1, limit: int | None = None
+    ) -> list[Record]:
+        """The predictions that answered a request like this one, newest first.
+
+        Those count that succeeded and whose output is here, wherever they ran. Whether the files
+        that they name are still there is not looked at.
+
+        Args:
+            request_sha256: as `cell.fingerprint` makes it.
+            nth: from which on, 1 being the newest.
+            limit: only so many.
+        """
+        sql = f"{_READ} WHERE {OF_REQUEST} = ? AND status = 'succeeded'{_NEWEST_FIRST}"
+        with self._connections.lent() as connection:
+            rows = connection.execute(sql, (plain_text(request_sha256),))
+            found = (record for record in map(_record, rows) if record.is_answer)
+            return list(islice(found, nth - 1, None if limit is None else nth - 1 + limit))
+
+    def batch_runs(self, batch_id: str) -> list[Record]:
+        """The predictions of a batch, newest first."""
+        return self._records(f"{OF_BATCH} = ?", plain_text(batch_id))
+
     def find_all(self) -> list[Record]:
         """All predictions, newest first: of a store that is known to be small."""
         return self._records("1")
@@ -261,7 +294,8 @@ class Store:
     def export_lines(self) -> Iterator[str]:
         """A line of JSON for each row, in the order in which they were first kept.
 
-        The keys are origin, model, prompt, output, local and raw, the API's JSON.
+        The keys are origin, model, prompt, output, local and raw, the API's JSON. Batches are not
+        among them; a run of one still names it.
         """
         after, sql = 0, f"{_READ} WHERE key > ? ORDER BY key LIMIT ?"
         while True:
@@ -269,7 +303,7 @@ class Store:
                 rows = connection.execute(sql, (after, _EXPORTED)).fetchall()
             if not rows:
                 return
-            yield from map(_line, rows)
+            yield from (line_of(_record(row)) for row in rows)
             after = rows[-1][0]
 
 
@@ -337,34 +371,3 @@ def _record(row: tuple[Any, ...]) -> Record:
         prompt=prompt,
         output=output,
     )
-
-
-def _line(row: tuple[Any, ...]) -> str:
-    record = _record(row)
-    names = ("origin", "model", "prompt", "output", "local", "raw")
-    return to_json({name: getattr(record, name) for name in names})
-
-
-def _read_lines(texts: list[str], before: int) -> tuple[list[Record], ValueError | None]:
-    """The rows up to the first line that is none, and what is wrong with that."""
-    records: list[Record] = []
-    for number, text in enumerate(texts, before + 1):
-        try:
-            records.append(_read_line(text))
-        except ValueError as error:
-            return records, ValueError(f"line {number:,}: {error}")
-    return records, None
-
-
-def _read_line(text: str) -> Record:
-    try:
-        line = json.loads(text)
-        record = Record(**{**line, "raw": {**line["raw"]}, "local": {**line["local"]}})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"this is not a line of an export of runs: {one_line(text)}") from error
-    status = record.raw.get("status")
-    texts = (record.origin, record.model, record.prompt, record.output)
-    has_status = status is None or isinstance(status, str)
-    if not (record.id and has_status and all(isinstance(found, str) for found in texts)):
-        raise ValueError(f"this is not a line of an export of runs: {one_line(text)}")
-    return record

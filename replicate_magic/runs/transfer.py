@@ -14,6 +14,7 @@ def export_runs(path: str | os.PathLike[str], *, overwrite: bool = False) -> int
     """Write the whole history as JSON lines, in a file of mode 0600.
 
     A line has `origin`, `model`, `prompt`, `output`, `local` and `raw`, the API's JSON as it came.
+    What batches have not run yet is not in it.
 
     Args:
         path: the file; it is there whole, or not at all.
