@@ -249,7 +249,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 }
 
 _ADVICE: dict[int, str] = {
-    401: "Check REPLICATE_API_TOKEN.",
+    401: "Check the API token: %replicate status says where it is from.",
     402: "Buy credit at https://replicate.com/account/billing; local/… models cost nothing.",
     403: "The token has no right to this.",
     404: "Check the spelling; a private model needs a token of its owner.",
@@ -292,6 +292,52 @@ def _own_words(problem: Mapping[str, Any]) -> str:
     else:
         words = detail or title
     return printable(words)[:2_000].rstrip(".")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What an answer tells of a rate limit.
+
+    Attributes:
+        limited: whether the API tells of limits at all; `None` where this answer cannot tell.
+        remaining: how many more requests of the kind may be made at once.
+        reset_s: after how long it is as many as ever, rounded up.
+        wait_s: how long nothing more of the kind may be sent, where it was refused for that.
+        rate_s: how many a second may be sent, where a refusal says so.
+        burst: how many at once, likewise.
+    """
+
+    limited: bool | None = None
+    remaining: int | None = None
+    reset_s: float | None = None
+    wait_s: float | None = None
+    rate_s: float | None = None
+    burst: float | None = None
+
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_RATE = re.compile(r"\b(\d{1,6}) requests? per (second|minute|hour)\b", re.ASCII)
+_BURST = re.compile(r"\bburst of (\d{1,6})\b", re.ASCII)
+
+
+def read_allowance(answer: Answer, now: datetime) -> Allowance:
+    """What an answer tells of the limit that its request fell under.
+
+    Source: https://replicate.com/docs/topics/predictions/rate-limits, and the headers and words
+    that the API is seen to answer.
+    """
+    remaining = _count(answer.headers.get("ratelimit-remaining", ""))
+    reset_s = _count(answer.headers.get("ratelimit-reset", ""))
+    if answer.status != 429:
+        told = remaining is not None or (False if answer.status < 500 else None)
+        return Allowance(limited=told, remaining=remaining, reset_s=reset_s)
+    words = str((_json_object(answer.body) or {}).get("detail") or "")
+    rate, burst = _RATE.search(words), _BURST.search(words)
+    return Allowance(
+        wait_s=retry_after_s(answer, now),
+        rate_s=int(rate[1]) / _SECONDS[rate[2]] if rate else None,
+        burst=max(float(burst[1]), 1.0) if burst else None,
+    )
 
 
 def retry_after_s(answer: Answer, now: datetime) -> float:

@@ -13,16 +13,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from httpcore._utils import is_socket_readable
 
 from replicate_magic import __version__
 from replicate_magic.api import answers, protocol
 from replicate_magic.api.answers import Answer
+from replicate_magic.api.limiter import Limiter
 from replicate_magic.errors import ConnectionFailed, ConnectionLost, UnexpectedAnswer
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
 
+    from replicate_magic.api.limiter import Place
     from replicate_magic.api.protocol import APIRequest, FileForm
 
 Pool = httpx.AsyncClient
@@ -53,7 +56,7 @@ def open_http() -> httpx.AsyncClient:
     Addresses of this machine are reached without a proxy, whatever the environment says.
     """
     here = httpx.AsyncHTTPTransport(verify=False)  # plain http, to this machine only
-    _read_much(here)
+    _quicken(here)
     return httpx.AsyncClient(
         headers={"user-agent": _AGENT},
         mounts={"http://127.0.0.1": here, "http://localhost": here, "http://[::1]": here},
@@ -61,11 +64,13 @@ def open_http() -> httpx.AsyncClient:
     )
 
 
-def _read_much(transport: Any) -> None:
-    """Have a transport read more at once than the 64 kB that httpcore always asks for.
+def _quicken(transport: Any) -> None:
+    """Have a transport spend less on what httpcore does for each read and each idle connection.
 
-    Over plain http that is what a large file waits for; TLS gives 16 kB at a time in any case. It
-    is no part of httpx's interface, and where it is not there, nothing is lost but speed.
+    It asks for 64 kB at a time, which over plain http a large file waits for; TLS gives 16 kB in
+    any case. And before each request it looks at every idle connection, by a way that costs more
+    than the rest of the request where there are sixty. It is no part of httpx's interface, and
+    where it is not there, nothing is lost but speed.
     """
     backend = getattr(getattr(transport, "_pool", None), "_network_backend", None)
     if backend is None:
@@ -74,8 +79,11 @@ def _read_much(transport: Any) -> None:
 
     async def connect_tcp(*args: Any, **options: Any) -> Any:
         stream = await connect(*args, **options)
-        read = stream.read
+        read, extra, sock = stream.read, stream.get_extra_info, stream.get_extra_info("socket")
         stream.read = lambda most, timeout=None: read(max(most, _READ_BYTES), timeout)
+        stream.get_extra_info = lambda info: (
+            is_socket_readable(sock) if info == "is_readable" else extra(info)
+        )
         return stream
 
     backend.connect_tcp = connect_tcp
@@ -83,7 +91,7 @@ def _read_much(transport: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A file that begins to come: the status code, the headers by lower-case name, the bytes."""
+    """An answer that begins to come: the status code, the headers by lower-case name, the bytes."""
 
     status: int
     headers: Mapping[str, str]
@@ -97,10 +105,15 @@ class Client:
         http: the pool of connections.
         base: the API's address, ending in `/v1`.
         token: the API token.
+
+    Attributes:
+        base: the same.
+        limits: the rate limits that requests are held to.
     """
 
     def __init__(self, http: httpx.AsyncClient, *, base: str, token: str) -> None:
         self.base = base
+        self.limits = Limiter(documented=base == protocol.PUBLIC_API)
         self._http = http
         self._token = token
         self._ahead = timedelta(0)
@@ -115,8 +128,12 @@ class Client:
         """The time by the server's clock, as its last answer told."""
         return datetime.now(UTC) + self._ahead
 
-    async def send(self, request: APIRequest) -> Answer:
-        """Send a request once.
+    async def send(self, request: APIRequest, place: Place | None = None) -> Answer:
+        """Send a request once, as soon as the rate limit lets it.
+
+        Args:
+            request: what to send.
+            place: the request's turn, where it was waited for already.
 
         Raises:
             ConnectionFailed: nothing was sent.
@@ -128,7 +145,12 @@ class Client:
         )
         timeout = httpx.Timeout(request.timeout_s, connect=_CONNECT_S)
         return await self._exchange(
-            request.method, url, json=request.json, headers=headers, timeout=timeout
+            place or await self.limits.admit(protocol.kind_of(request)),
+            request.method,
+            url,
+            json=request.json,
+            headers=headers,
+            timeout=timeout,
         )
 
     async def upload(self, form: FileForm, size_bytes: int, pieces: AsyncIterator[bytes]) -> Answer:
@@ -154,12 +176,16 @@ class Client:
             }
         )
         timeout = httpx.Timeout(_UPLOAD_SILENCE_S, connect=_CONNECT_S)
-        return await self._exchange("POST", url, content=pieces, headers=headers, timeout=timeout)
+        place = await self.limits.admit("other")
+        return await self._exchange(
+            place, "POST", url, content=pieces, headers=headers, timeout=timeout
+        )
 
-    async def _exchange(self, method: str, url: str, **options: Any) -> Answer:
+    async def _exchange(self, place: Place, method: str, url: str, **options: Any) -> Answer:
         try:
             response = await self._http.request(method, url, **options)
         except _NOT_SENT as error:
+            self.limits.give_back(place)
             raise ConnectionFailed(
                 f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent. Are you "
                 "offline? If that is the wrong address, look at REPLICATE_BASE_URL."
@@ -169,10 +195,13 @@ class Client:
                 f"The connection to {_host(url)} broke before the answer was complete: "
                 f"{_reason(error)}."
             ) from error
+        finally:
+            self.limits.drop(place)
         answer = Answer(
             status=response.status_code, headers=response.headers, body=response.content
         )
         self._learn_time(answer)
+        self.limits.learn(place, answers.read_allowance(answer, self.server_time()))
         return answer
 
     @asynccontextmanager
@@ -196,6 +225,34 @@ class Client:
                 yield response.aiter_bytes()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise ConnectionLost(f"The stream broke: {_reason(error)}.") from error
+
+    @asynccontextmanager
+    async def open(self, request: APIRequest) -> AsyncIterator[Incoming]:
+        """The answer to a request as it comes, whatever the status is, and however long it takes.
+
+        Raises:
+            ConnectionFailed: nothing was sent.
+            ConnectionLost: something was sent, and the connection broke before or within the block.
+        """
+        url = f"{self.base}{request.path}"
+        headers = httpx.Headers(
+            {"accept": "application/json", **request.headers, **self._credentials(url)}
+        )
+        timeout = httpx.Timeout(None, connect=_CONNECT_S)
+        try:
+            async with self._http.stream(
+                request.method, url, json=request.json, headers=headers, timeout=timeout
+            ) as response:
+                yield _incoming(response)
+        except _NOT_SENT as error:
+            raise ConnectionFailed(
+                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent."
+            ) from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise ConnectionLost(
+                f"The connection to {_host(url)} broke before the answer was complete: "
+                f"{_reason(error)}."
+            ) from error
 
     @asynccontextmanager
     async def open_file(
@@ -226,7 +283,9 @@ class Client:
                         return
                     url = str(response.next_request.url)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-                raise ConnectionLost(f"{_host(url)}: {_reason(error)}.") from error
+                raise ConnectionLost(
+                    f"{_host(url)}: connection lost ({_reason(error)})."
+                ) from error
         raise UnexpectedAnswer(f"{_host(url)}: too many redirects.")
 
     async def download(self, url: str, most_bytes: int) -> tuple[bytes | None, int | None]:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
     from replicate_magic.api.answers import Answer
     from replicate_magic.api.client import Client
+    from replicate_magic.api.limiter import Place
+    from replicate_magic.api.pace import Pace
     from replicate_magic.api.protocol import Create
 
 _MOST_CONNECT_TRIES = 4
 _LOOK_UPS_AFTER_S = (0.0, 1.0, 2.0)
 _MOST_PAGES = 5
+_LATER_S = 1.0  # how much longer a wait that was told may take before it is told again
 
 
 async def _never(_: str) -> bool:
@@ -47,6 +50,8 @@ class Conduct:
         kept: awaited once there is an id, before anything more is asked.
         cancels: whether being cancelled, or the deadline, ends the prediction, and not only the
             watching of it.
+        pace: when one of many is asked about, or `None` for a run of its own.
+        watched: the stream of one of many is read once this is set.
     """
 
     began_s: float
@@ -59,6 +64,8 @@ class Conduct:
     is_gone: Callable[[], bool] = lambda: False
     kept: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
     cancels: Callable[[], bool] = lambda: True
+    pace: Pace | None = None
+    watched: asyncio.Event | None = None
 
 
 class Creation:
@@ -75,6 +82,9 @@ class Creation:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._posting = False
+        self._attempt = 1
+        self._turn: asyncio.Future[Place] | None = None
+        self._told_until_s = 0.0
         self._since = client.server_time() - protocol.LOOK_BACK  # later ones may be ours
 
     @property
@@ -89,6 +99,8 @@ class Creation:
     def stop(self) -> None:
         """Send nothing more; a request that is under way is still heard out."""
         self._stopping.set()
+        if self._turn:
+            self._turn.cancel()
 
     async def obtain(self) -> dict[str, Any]:
         """Create it; the API's JSON.
@@ -101,7 +113,6 @@ class Creation:
         while True:
             if self._stopping.is_set() or self._loop.time() >= self._conduct.deadline_s:
                 raise asyncio.CancelledError  # looking up the model may have taken all the time
-            self._since = self._client.server_time() - protocol.LOOK_BACK
             try:
                 answer = await self._post()
             except errors.ConnectionFailed as error:
@@ -113,7 +124,7 @@ class Creation:
             except errors.ConnectionLost as error:
                 return self._created(await self._look_up(error))
             if answer.status == 429:
-                await self._wait_for_rate(answer)
+                self._told_to_wait(answer)
             elif answer.status == 404 and self._use_fallback():
                 continue
             elif 300 <= answer.status < 500:
@@ -122,11 +133,33 @@ class Creation:
                 return self._created(await self._read_or_look_up(answer))
 
     async def _post(self) -> Answer:
+        place = await self._admitted()
+        if self._create.cancel_after_s is not None:  # less is left after a wait
+            left_s = self._conduct.deadline_s - self._loop.time()
+            self._create = replace(self._create, cancel_after_s=left_s)
+        self._since = self._client.server_time() - protocol.LOOK_BACK
         self._posting = True
         try:
-            return await self._client.send(protocol.create_request(self._create))
+            return await self._client.send(protocol.create_request(self._create), place)
         finally:
             self._posting = False
+
+    async def _admitted(self) -> Place:
+        """Wait for the account's rate limit; being stopped ends the wait and the run."""
+        limits = self._client.limits
+        closed_s = limits.closed_s("create")
+        if self._loop.time() + closed_s > self._conduct.deadline_s:
+            raise errors.RateLimited(_CLOSED.format(self._subject, closed_s), status=429)
+        self._turn = limits.turn("create", self._tell_wait)
+        place = await self._turn
+        if self._stopping.is_set():
+            limits.give_back(place)
+            raise asyncio.CancelledError
+        return place
+
+    def _tell_wait(self, wait_s: float) -> None:
+        if self._loop.time() + wait_s > self._told_until_s + _LATER_S:
+            self._tell("rate limit", wait_s)
 
     async def find(self) -> dict[str, Any] | None:
         """What the request that is under way has created, if there is one that it could be.
@@ -151,15 +184,23 @@ class Creation:
         self._create = replace(self._create, version=version)
         return True
 
-    async def _wait_for_rate(self, answer: Answer) -> None:
+    def _told_to_wait(self, answer: Answer) -> None:
+        """After a 429; the rate limit, which has learnt of it, holds back the next try."""
         delay_s = answers.retry_after_s(answer, self._client.server_time())
         if self._loop.time() + delay_s > self._conduct.deadline_s:
             raise answers.refusal(answer, subject=self._subject)
-        await self._pause("rate limited", delay_s)
+        self._attempt += 1
+        self._tell("rate limited", delay_s)
+
+    def _tell(self, reason: str, delay_s: float) -> None:
+        attempt = self._attempt if self._attempt > 1 else 0
+        self._told_until_s = self._loop.time() + delay_s
+        self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s, attempt=attempt))
 
     async def _pause(self, reason: str, delay_s: float) -> None:
         """Wait, told as an event; being stopped ends the wait and the run."""
-        self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
+        self._attempt += 1
+        self._tell(reason, delay_s)
         try:
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
@@ -180,9 +221,10 @@ class Creation:
         """Find the one prediction that the broken request may have created."""
         found: list[dict[str, Any]] = []
         trouble = ""
-        for delay_s in _LOOK_UPS_AFTER_S:
+        for attempt, delay_s in enumerate(_LOOK_UPS_AFTER_S, 1):
             if delay_s:
-                self._emit(Retry(reason="looking for it", delay_s=delay_s, at_s=self._at_s))
+                reason = "looking for it"
+                self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s, attempt=attempt))
                 await asyncio.sleep(delay_s)
             try:
                 found, trouble = await self._candidates(), ""
@@ -213,6 +255,12 @@ class Creation:
 
     def _could_be(self, raw: dict[str, Any]) -> bool:
         return protocol.could_be(raw, self._create, official=self._conduct.official)
+
+
+_CLOSED = (
+    "{}: Replicate lets no prediction be created for another {:.0f} s, as it has told (HTTP 429). "
+    "Nothing was sent. Wait, or raise --timeout so that it waits for you."
+)
 
 
 def _unclear(subject: str, cause: Exception, found: list[dict[str, Any]], trouble: str) -> str:

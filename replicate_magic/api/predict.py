@@ -167,8 +167,11 @@ class _Run:
         """Report until the prediction has ended."""
         url = (self.raw.get("urls") or {}).get("stream")
         reader = None
-        if self._conduct.stream and isinstance(url, str) and not is_final(self.raw):
-            reader = asyncio.create_task(self._read_stream(url))
+        if isinstance(url, str) and not is_final(self.raw):
+            if self._conduct.stream:
+                reader = asyncio.create_task(self._read_stream(url))
+            elif self._conduct.watched:
+                reader = asyncio.create_task(self._read_once_watched(url, self._conduct.watched))
         try:
             await self._poll()
         finally:
@@ -183,7 +186,7 @@ class _Run:
     async def _poll(self) -> None:
         polls = 0
         while not is_final(self.raw):
-            delay_s = protocol.poll_delay_s(polls, stream=self._stream)
+            delay_s = self._poll_delay_s(polls)
             if await self._woken(delay_s):
                 polls = 0
             raw = await self._get(self.raw["id"])
@@ -192,6 +195,12 @@ class _Run:
             self._retrying = False
             if news and not is_final(raw):
                 self._emit(Update(raw=raw, at_s=self._at_s))
+
+    def _poll_delay_s(self, polls: int) -> float:
+        pace = self._conduct.pace
+        if pace is None or self._stream != "none":
+            return protocol.poll_delay_s(polls, stream=self._stream)
+        return pace.delay_s(polls, self._loop.time() - self._created_s)
 
     async def _woken(self, delay_s: float) -> bool:
         """Wait, or less where the stream has ended."""
@@ -232,8 +241,12 @@ class _Run:
                     raise
                 reason = one_line(str(error))
             self._retrying = True
-            self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s))
+            self._emit(Retry(reason=reason, delay_s=delay_s, at_s=self._at_s, attempt=failures + 1))
             await asyncio.sleep(delay_s)
+
+    async def _read_once_watched(self, url: str, watched: asyncio.Event) -> None:
+        await watched.wait()
+        await self._read_stream(url)
 
     async def _read_stream(self, url: str) -> None:
         """Read the stream, again where it ends early; polling goes on beside it in any case."""

@@ -41,6 +41,20 @@ class APIRequest:
     timeout_s: float = 30.0
 
 
+Kind = Literal["create", "get", "cancel", "other"]
+"""Which rate limit a request falls under; those of the last two are the same."""
+
+
+def kind_of(request: APIRequest) -> Kind:
+    """A request's kind, by its method and address."""
+    path, post = request.path, request.method == "POST"
+    if post and path.endswith(("/predictions", "/trainings")):
+        return "create"
+    if post and path.endswith("/cancel"):
+        return "cancel"
+    return "get" if request.method == "GET" and path.startswith("/predictions/") else "other"
+
+
 _BESIDE = " \t\r\n\v\f\xa0\u200b\ufeff\"'`\u201c\u201d\u2018\u2019"
 """Blanks and quotes, which come along when a setting is copied."""
 
@@ -87,7 +101,7 @@ def authorization(token: str) -> dict[str, str]:
     """
     if not re.fullmatch(r"[!-~]+", token):
         raise errors.Unauthorized(
-            "REPLICATE_API_TOKEN holds characters that no token has, such as a blank or a line "
+            "The API token holds characters that no token has, such as a blank or a line "
             "end. Copy it again from https://replicate.com/account/api-tokens. Nothing was sent.",
             status=401,
         )
@@ -108,6 +122,7 @@ class Create:
             target's own route.
         wait_s: how long the answer may wait for the result (1 to 60), or `None` for none.
         cancel_after_s: after how long Replicate cancels by itself, or `None`.
+        secret: the names of inputs that the API does not answer as they were sent.
     """
 
     target: Target
@@ -115,6 +130,12 @@ class Create:
     version: str | None = None
     wait_s: int | None = None
     cancel_after_s: float | None = None
+    secret: frozenset[str] = frozenset()
+
+
+def account_request() -> APIRequest:
+    """The GET of the account that the token belongs to."""
+    return APIRequest(method="GET", path="/account")
 
 
 def create_request(create: Create) -> APIRequest:
@@ -247,10 +268,11 @@ LOOK_BACK = timedelta(minutes=1)
 def could_be(raw: Mapping[str, Any], create: Create, *, official: bool | None) -> bool:
     """Whether a listed prediction could be the one whose creation broke off.
 
-    The input must be the same, and the model where it compares: official models may answer an
-    internal name.
+    The input must be the same, but for secrets, in whose place other words are answered
+    (https://replicate.com/docs/topics/predictions/secrets); so must the model where it compares:
+    official models may answer an internal name.
     """
-    if not answers.is_prediction(raw) or raw.get("input") != create.input:
+    if not answers.is_prediction(raw) or not _is_alike(raw.get("input"), create):
         return False
     if create.version and create.version not in [raw.get("version"), str(create.target)]:
         return False
@@ -260,6 +282,16 @@ def could_be(raw: Mapping[str, Any], create: Create, *, official: bool | None) -
     if create.target.kind == "deployment":
         return raw.get("deployment") in {None, create.target.name, asked}
     return named == asked or (official is not False and internal)
+
+
+def _is_alike(given: Any, create: Create) -> bool:
+    if not create.secret or not isinstance(given, dict):
+        return bool(given == create.input)
+    theirs, ours = (
+        {name: value for name, value in one.items() if name not in create.secret}
+        for one in (given, create.input)
+    )
+    return theirs == ours
 
 
 def next_page(listing: Mapping[str, Any], base: str) -> str | None:

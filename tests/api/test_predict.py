@@ -195,6 +195,20 @@ def test_a_throttled_create_waits_as_told_and_is_created_once(replicate, begin, 
     assert len(replicate.predictions) == 1
 
 
+@pytest.mark.slow
+def test_each_try_is_told_by_its_number(replicate, begin):
+    replicate.tells(hold(), become("succeeded"))
+    replicate.fails("model", reset(), answer(503))
+    replicate.fails("create", *[answer(429, {"detail": "Slow down.", "retry_after": 0.3})] * 2)
+    replicate.fails("get", reset())
+    running = begin("acme/poet", {"stream": False}, prompt="x")
+    replicate.wait_for("get", 2)
+    replicate.release()
+    assert running.prediction.retries == 5
+    told = dict.fromkeys(snapshot.retry for snapshot in running.snapshots if snapshot.retry)
+    assert [retry.attempt for retry in told] == [2, 3, 2, 3, 2]
+
+
 def test_a_wait_that_would_pass_the_deadline_is_not_begun(replicate):
     replicate.fails("create", answer(429, {"detail": "Throttled.", "retry_after": 30}))
     began_s = time.monotonic()

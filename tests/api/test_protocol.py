@@ -352,6 +352,7 @@ LISTED = {
     "version": VERSION,
     "input": {"prompt": "x"},
 }
+SECRETIVE = create(input={"prompt": "x", "key": "hunter2"}, secret=frozenset({"key"}))
 
 
 @pytest.mark.parametrize(
@@ -371,6 +372,13 @@ LISTED = {
         (create("deployment:acme/prod"), {**LISTED, "deployment": "acme/prod"}, None, True),
         (create("deployment:acme/prod"), {**LISTED, "deployment": "acme/test"}, None, False),
         (create("deployment:acme/prod"), LISTED, None, True),
+        (SECRETIVE, {**LISTED, "input": {"prompt": "x", "key": "[REDACTED]"}}, True, True),
+        (SECRETIVE, {**LISTED, "input": {"prompt": "x", "key": "hunter2"}}, True, True),
+        (SECRETIVE, {**LISTED, "input": {"prompt": "x", "key": None}}, True, True),
+        (SECRETIVE, LISTED, True, True),
+        (SECRETIVE, {**LISTED, "input": {"prompt": "y", "key": "hunter2"}}, True, False),
+        (SECRETIVE, {**LISTED, "input": {"prompt": "x", "other": 5}}, True, False),
+        (SECRETIVE, {**LISTED, "input": ["x"]}, True, False),
     ],
 )
 def test_a_listed_prediction_could_be_ours_by_input_and_model(asked, raw, official, could):
