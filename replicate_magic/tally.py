@@ -74,6 +74,7 @@ class Tally:
         version: grows with every change.
         note: what holds all of it up, in a line: the rate limit, the credit; or an empty string.
         canceling: whether all of it was asked to end.
+        ended_s: when all of it had ended, by `time.monotonic()`, or `None`.
     """
 
     def __init__(self, batch_id: str, total: int | None, began_s: float) -> None:
@@ -84,9 +85,9 @@ class Tally:
         self.version = 0
         self.note = ""
         self.canceling = False
+        self.ended_s: float | None = None
         self._changed_at: list[int] = []
         self._counts: dict[str, int] = {}
-        self._lasted_s = 0.0
 
     # -- writing: on the loop's thread ------------------------------------------------------------
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from replicate_magic.cell.options import Options, take_option
 from replicate_magic.cell.template import expression_at
 from replicate_magic.errors import CellError
+from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ def parse_line(text: str) -> Line:
             _take_input(inputs, token.key, token.given)
         else:
             words.append(token)
+    options["grid"] = _grid(options.pop("grid", ()))
     return Line(
         words=tuple(word.text for word in words),
         written=tuple(word.written for word in words),
@@ -82,6 +84,22 @@ def _take_input(inputs: dict[str, Given], key: str, given: Given) -> None:
     if key in inputs:
         raise CellError(f"The input {key} is given twice.")
     inputs[key] = given
+
+
+def _grid(written: Iterable[str]) -> dict[str, Given]:
+    """What stands behind each `--grid`, which is written as an input is."""
+    grid: dict[str, Given] = {}
+    for text in written:
+        token = Token(text=text, plain=len(text), written=text)
+        if token.key is None:
+            raise CellError(
+                f"--grid {one_line(text, limit=60)}: write --grid key=a,b,c, without blanks; or "
+                '--grid key:=["a, b", "c"], or --grid key={{expression}}.'
+            )
+        if token.key in grid:
+            raise CellError(f"--grid {token.key} is given twice: all its values go into one.")
+        grid[token.key] = token.given
+    return grid
 
 
 # -- words ------------------------------------------------------------------------------------

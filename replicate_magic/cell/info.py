@@ -16,6 +16,7 @@ from replicate_magic.plain import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from replicate_magic.cell.schema import InputField, Schema
 
@@ -44,6 +45,7 @@ class ModelInfo:
         version: the one that would run; empty where that is not told.
         hardware: of a deployment; else empty.
         example: the model's own example as a cell, or empty.
+        as_of: when this was told (UTC), where nothing newer is to be had now; else `None`.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ModelInfo:
     version: str = ""
     hardware: str = ""
     example: str = ""
+    as_of: datetime | None = None
 
     def __str__(self) -> str:
         return str(self._repr_mimebundle_()["text/plain"])

@@ -8,19 +8,37 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from replicate_magic.cell.template import whole_expression
 from replicate_magic.errors import CellError
 from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from replicate_magic.cell.grammar import Given
 
 Format = Literal["auto", "markdown", "text", "json", "html", "image"]
 FORMATS: tuple[Format, ...] = ("auto", "markdown", "text", "json", "html", "image")
 
-Kind = Literal["flag", "text", "pair", "variable", "format", "duration", "wait", "later"]
+MOST_REPEATS = 10_000
+MOST_AT_ONCE = 256
+
+Kind = Literal[
+    "flag",
+    "text",
+    "pair",
+    "grid",
+    "variable",
+    "expression",
+    "format",
+    "duration",
+    "wait",
+    "number",
+    "dollars",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +48,10 @@ class Option:
     Attributes:
         name: the long name, without its dashes.
         short: the one-letter name, or an empty string.
-        kind: what its value is; a `pair` is NAME=VALUE and may come again; `later` is an option
-            this version knows and does not have.
+        kind: what its value is; a `pair` is NAME=VALUE and may come again, and so may a `grid`,
+            which is kept as it was written; a `number` is whole, from 1.
         value: how help shows the value.
+        most: the greatest `number`.
         help: one line for people.
     """
 
@@ -40,6 +59,7 @@ class Option:
     short: str = ""
     kind: Kind
     value: str = ""
+    most: int = 0
     help: str
 
     @property
@@ -93,18 +113,44 @@ OPTIONS = (
         help="save output files in DIR (default: in the history's own folder)",
     ),
     Option(name="no-save", kind="flag", help="save no output files"),
+    Option(
+        name="grid", kind="grid", value="KEY=A,B,C",
+        help="run each of these values; of several --grid every combination",
+    ),
+    Option(
+        name="rows", kind="expression", value="DF",
+        help="run once for each row of a DataFrame or list, which is `row` within {{…}}",
+    ),
+    Option(
+        name="repeat", kind="number", value="N", most=MOST_REPEATS,
+        help="run each N times, each time with the next seed where the model has one",
+    ),
+    Option(
+        name="concurrency", kind="number", value="N", most=MOST_AT_ONCE,
+        help=f"how many of them run at a time: 1 to {MOST_AT_ONCE} (default 8)",
+    ),
+    Option(name="keep-going", kind="flag", help="raise nothing where some of many runs fail"),
+    Option(
+        name="max-cost", kind="dollars", value="USD",
+        help="send nothing where it may cost more than this, by earlier runs; see %replicate stats",
+    ),
+    Option(
+        name="cached", kind="flag",
+        help="answer from history where model, version and inputs are the same",
+    ),
+    Option(name="yes", short="y", kind="flag", help="go ahead with what is only told without it"),
     Option(name="help", short="h", kind="flag", help="show this help"),
-    Option(name="cached", kind="later", help="answer from history where inputs are the same"),
-    Option(name="grid", kind="later", help="run every combination of values"),
-    Option(name="rows", kind="later", value="DF", help="run once for each row of a DataFrame"),
-    Option(name="repeat", kind="later", value="N", help="run N times"),
-    Option(name="concurrency", kind="later", value="N", help="how many run at a time"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options as they were given; `None` is not given."""
+    """The options as they were given; `None` is not given.
+
+    Attributes:
+        grid: by input what was written for its values, not taken apart yet.
+        rows: the expression that gives the rows.
+    """
 
     output: str | None = None
     show: bool = False
@@ -126,7 +172,20 @@ class Options:
     no_log: bool = False
     save: str | None = None
     no_save: bool = False
+    grid: Mapping[str, Given] = field(default_factory=dict)
+    rows: str | None = None
+    repeat: int | None = None
+    concurrency: int | None = None
+    keep_going: bool = False
+    max_cost: float | None = None
+    cached: bool = False
+    yes: bool = False
     help: bool = False
+
+    @property
+    def is_many(self) -> bool:
+        """Whether several requests are asked for, if only of one model."""
+        return bool(self.grid) or self.rows is not None or self.repeat is not None
 
 
 def take_option(
@@ -147,21 +206,20 @@ def take_option(
         listed_by: what to write to see them.
 
     Raises:
-        CellError: it is unknown, given twice, not part of this version, or its value is none.
+        CellError: it is unknown, given twice, or its value is none.
     """
     option, value = _find_option(text, known, listed_by)
-    if option.kind == "later":
-        raise CellError(
-            f"--{option.name} ({option.help}) is not part of this version of replicate_magic."
-        )
-    if option.dest in options and option.kind != "pair":
+    if option.dest in options and option.kind not in {"pair", "grid"}:
         raise CellError(f"--{option.name} is given twice.")
     if option.kind not in {"flag", "wait"} and value is None:
         value = _next_value(option, rest)
     read = _option_value(option, value)
-    options[option.dest] = (
-        {**options.get(option.dest, {}), **read} if option.kind == "pair" else read
-    )
+    match option.kind:
+        case "pair":
+            read = {**options.get(option.dest, {}), **read}
+        case "grid":
+            read = (*options.get(option.dest, ()), read)
+    options[option.dest] = read
 
 
 def _find_option(text: str, known: Sequence[Option], listed_by: str) -> tuple[Option, str | None]:
@@ -194,12 +252,12 @@ def _option_value(option: Option, value: str | None) -> Any:
             if value is not None:
                 raise CellError(f"--{option.name} takes no value.")
             return True
-        case "wait":
-            return seconds_to_wait(value if value is not None else 60)
-        case "duration":
-            return duration(value or "")
+        case "wait" | "duration" | "number" | "dollars":
+            return _amount(option, value)
         case "pair":
             return _pair(option, value or "")
+        case "expression":
+            return _expression(option, value or "")
         case "variable" if not _is_name(value or ""):
             shown = one_line(value or "", limit=60)
             raise CellError(f"--{option.name} {shown}: that is not a variable's name.")
@@ -211,11 +269,73 @@ def _option_value(option: Option, value: str | None) -> Any:
     return value
 
 
+def _amount(option: Option, value: str | None) -> float:
+    if option.kind == "wait":
+        return seconds_to_wait(60 if value is None else value)
+    if option.kind == "duration":
+        return duration(value or "")
+    if option.kind == "dollars":
+        return amount_usd(f"--{option.name}", value or "")
+    return whole_number(f"--{option.name}", value or "", most=option.most)
+
+
 def _pair(option: Option, text: str) -> dict[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not _is_name(name):
         raise CellError(f"--{option.name} {one_line(text, limit=60)}: write {option.value}.")
     return {name: value}
+
+
+def _expression(option: Option, text: str) -> str:
+    """The source of `{{expression}}`, or of a variable's name, which may have dots in it."""
+    if whole := whole_expression(text):
+        return whole.source
+    if text and all(map(_is_name, text.split("."))):
+        return text
+    raise CellError(
+        f"--{option.name} {one_line(text, limit=60)}: that is not a variable's name. An expression "
+        f"is written --{option.name} {{{{df[:10]}}}}."
+    )
+
+
+def whole_number(name: str, value: float | str, *, most: int) -> int:
+    """A whole number from 1.
+
+    Args:
+        name: what it is called in the message.
+        value: what was given.
+        most: the greatest that is taken.
+
+    Raises:
+        CellError: it is none.
+    """
+    written = str(value)
+    number = int(written) if re.fullmatch(r"[0-9]{1,9}", written) else 0
+    if not 1 <= number <= most:
+        shown = one_line(written, limit=60)
+        raise CellError(f"{name} {shown}: that is no whole number from 1 to {most:,}.")
+    return number
+
+
+def amount_usd(name: str, value: float | str) -> float:
+    """An amount of US dollars, from 0.
+
+    Args:
+        name: what it is called in the message.
+        value: what was given, such as `0.5` or `$0.50`.
+
+    Raises:
+        CellError: it is none.
+    """
+    written = str(value).strip().removeprefix("$")
+    try:
+        amount = float(written)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        shown = one_line(str(value), limit=60)
+        raise CellError(f"{name} {shown}: that is no amount of US dollars; write 0.05 or 5.")
+    return amount
 
 
 def _is_name(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -16,12 +16,28 @@ if TYPE_CHECKING:
 
     from replicate_magic.cell.options import Format
     from replicate_magic.prediction import Prediction
+    from replicate_magic.tally import Tally
 
 Place = Literal["auto", "browser", "headless", "terminal", "plain"]
 """Where output goes: a page, a file that is executed with nobody watching, a terminal, a stream;
 `auto` is to be found out."""
 
 PLACES: tuple[Place, ...] = ("auto", "browser", "headless", "terminal", "plain")
+PREVIEW_KB = 300
+"""How much of the notebook a picture may be, where nothing else is said."""
+
+
+def preview_bytes() -> int:
+    """How much of the notebook a picture may be; in a terminal, which draws none, nothing.
+
+    It is a setting of the magics; a prediction that is shown on its own finds it there too.
+    """
+    shell = _shell()
+    if _is_terminal(shell):
+        return 0
+    manager = getattr(shell, "magics_manager", None)
+    magics = manager.registry.get("ReplicateMagics") if manager else None
+    return 1_000 * (PREVIEW_KB if magics is None else int(magics.most_preview_kb))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,7 @@ class Look:
         returned: whether the prediction is handed on, and may yet show itself.
         keep_widget: whether a live card stays when it has ended.
         format: how the answer is drawn.
+        preview_bytes: how much of the notebook a picture may be.
     """
 
     answer: bool = True
@@ -43,6 +60,7 @@ class Look:
     returned: bool = False
     keep_widget: bool = False
     format: Format = "auto"
+    preview_bytes: int = field(default_factory=preview_bytes)
 
     @property
     def grows(self) -> bool:
@@ -103,6 +121,68 @@ class NoView:
         """Leave nothing."""
 
 
+class BatchView(Protocol):
+    """Draws many predictions at once."""
+
+    def on_cancel(self, cancel: Callable[[int | None], None]) -> None:
+        """Call `cancel` with the number of a request, or `None` for all; it only sends word."""
+
+    def on_look(self, look: Callable[[int, bool], None]) -> None:
+        """Call `look` with the number of a request that somebody looks at, or does no more."""
+
+    def update(self, tally: Tally) -> None:
+        """Draw what is known, which goes on changing."""
+
+    def close(self, tally: Tally | None, *, why: str = "") -> None:
+        """Leave what is to stay; called again where an interrupt has cut in.
+
+        Args:
+            tally: what is known at the end, or `None` where nothing is to stay.
+            why: what went wrong, in a line or two.
+        """
+
+
+class NoBatchView:
+    """Shows nothing."""
+
+    def on_cancel(self, cancel: Callable[[int | None], None]) -> None:
+        """Nobody is shown a way to cancel."""
+
+    def on_look(self, look: Callable[[int, bool], None]) -> None:
+        """Nobody looks."""
+
+    def update(self, tally: Tally) -> None:
+        """Show nothing."""
+
+    def close(self, tally: Tally | None, *, why: str = "") -> None:
+        """Leave nothing."""
+
+
+def choose_batch(look: Look, place: Place = "auto", *, background: bool = False) -> BatchView:
+    """The view of a batch for whoever is watching; the arguments are those of `choose`."""
+    if not (look.answer or look.status):
+        return NoBatchView()
+    from replicate_magic.views import batch
+
+    where = find_place() if place == "auto" else place
+    if where == "browser":
+        return batch.PageBatchView(look)
+    if background:
+        return NoBatchView()
+    if where == "headless":
+        return batch.StaticBatchView(look)
+    return batch.TextBatchView(look, bar=where == "terminal" and sys.stderr.isatty())
+
+
+def close_batch(view: BatchView, tally: Tally | None, *, why: str = "") -> None:
+    """Close a view; an interrupt meanwhile is raised once it is closed."""
+    try:
+        view.close(tally, why=why)
+    except KeyboardInterrupt:
+        view.close(tally, why=why)
+        raise
+
+
 def choose(look: Look, place: Place = "auto", *, background: bool = False) -> View:
     """The view for whoever is watching.
 
@@ -155,7 +235,7 @@ def find_place() -> Place:
     input comes from a tool that executes files; a cell id, or a session's name, from a page.
     """
     shell = _shell()
-    if shell is None or type(shell).__name__ == "TerminalInteractiveShell":
+    if shell is None or _is_terminal(shell):
         return "terminal"
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
@@ -168,6 +248,10 @@ def find_place() -> Place:
     if "google.colab" in sys.modules or any(name.startswith("VSCODE_") for name in os.environ):
         return "browser"
     return "plain"
+
+
+def _is_terminal(shell: Any) -> bool:
+    return type(shell).__name__ == "TerminalInteractiveShell"
 
 
 def _shell() -> Any:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic.plain import one_line
-from replicate_magic.views.status import duration
+from replicate_magic.views.status import duration, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,15 +170,6 @@ def share(rate: float) -> str:
     if rate in {0, 1} or 1 <= percent <= 99:
         return f"{percent:.0f} %"
     return f"{min(max(percent, 0.1), 99.9):.1f} %" if rate < 1 else ""
-
-
-def money(usd: float) -> str:
-    """Such as `≈ $0.0123`: it is an estimate."""
-    if usd == 0:
-        return "$0"
-    if usd < 0.0001:
-        return "< $0.0001"
-    return f"≈ ${usd:,.2f}" if usd >= 1 else f"≈ ${usd:.4f}"
 
 
 def tokens(given: float | None, made: float | None) -> str:

@@ -124,6 +124,7 @@ def _facts(info: ModelInfo) -> list[tuple[str, str]]:
         "hardware": info.hardware,
         "output": info.output,
         "inputs": inputs,
+        "as of": f"{info.as_of:%Y-%m-%d %H:%M} UTC; the API is out of reach" if info.as_of else "",
     }
     return [(name, one_line(text)) for name, text in facts.items() if text]
 

@@ -11,9 +11,9 @@ from replicate_magic.prediction import CANCELING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from replicate_magic.prediction import Prediction, Retry
+    from replicate_magic.prediction import Moving, Prediction, Retry
 
-_ABSURD = 1e12  # of seconds or tokens
+_ABSURD = 1e12  # of seconds, tokens or dollars
 _TELLING_TOKENS = 5
 _TELLING_S = 0.5
 
@@ -27,7 +27,35 @@ def status_parts(prediction: Prediction, *, ended: bool = False) -> list[str]:
     """
     word = "not run" if ended and not prediction.id else state(prediction)
     parts = [name(prediction), word, *times(prediction), *measured(prediction)]
+    parts += [*cost(prediction), *reused(prediction)]
     return [*parts, *saved(prediction)] if ended else parts
+
+
+def cost(prediction: Prediction) -> list[str]:
+    """About what it cost, where that is known and is anything."""
+    usd = prediction.cost_usd
+    return [money(usd)] if usd is not None and 0 < usd < _ABSURD else []
+
+
+def money(usd: float) -> str:
+    """Such as `≈ $0.0123`: it is an estimate."""
+    if usd == 0:
+        return "$0"
+    if usd < 0.0001:
+        return "< $0.0001"
+    return f"≈ ${usd:,.2f}" if usd >= 1 else f"≈ ${usd:.4f}"
+
+
+def reused(prediction: Prediction) -> list[str]:
+    """That history gave the answer, and how old it is."""
+    age_s = prediction.age_s
+    return [] if age_s is None else [f"from history, {age(age_s)} old, nothing was sent"]
+
+
+def age(seconds: float) -> str:
+    """Such as `12 s`, `2 min 5 s`, `3 h 10 min`, or `4 days`."""
+    days = int(seconds // 86_400)
+    return count(days, "day") if days else duration(seconds)
 
 
 def saved(prediction: Prediction) -> list[str]:
@@ -76,7 +104,7 @@ def name(prediction: Prediction) -> str:
 
 def state(prediction: Prediction) -> str:
     """The status in a word, or what is being waited for."""
-    if prediction.retry and not prediction.final:
+    if prediction.retry and (prediction.saving or not prediction.final):
         return waiting(prediction.retry)
     if phase(prediction) != "starting":
         return phase(prediction)
@@ -85,13 +113,45 @@ def state(prediction: Prediction) -> str:
 
 
 def waiting(retry: Retry) -> str:
-    """What is being waited for, and for how long."""
-    reason = one_line(retry.reason)
-    return reason if retry.reason == CANCELING else f"{reason}, again in {duration(retry.delay_s)}"
+    """What is being waited for, which try comes then, and after how long."""
+    if retry.reason == CANCELING or not retry.delay_s:
+        return trouble(retry)
+    return f"{trouble(retry)}, again in {duration(retry.delay_s)}"
+
+
+def trouble(retry: Retry) -> str:
+    """What went wrong, in a sentence, and which try comes next."""
+    sentence = re.split(r"\.\s", one_line(retry.reason, limit=2_000))[0].rstrip(".")
+    reason = one_line(f"{retry.file}: {sentence}" if retry.file else sentence, limit=100)
+    return f"{reason}, try {retry.attempt}" if retry.attempt else reason
+
+
+def moved(moving: Moving | None) -> list[str]:
+    """Which files are on their way, and how far: `saving 2 of 3 files`, `34 of 100 MB`."""
+    if moving is None:
+        return []
+    which = one_line(moving.name) or f"{moving.done_files} of {count(moving.files, 'file')}"
+    parts = [f"{_verb(moving)} {which}"]
+    if moving.total_bytes is not None:
+        return [*parts, share(moving.done_bytes, moving.total_bytes)]
+    return [*parts, size(moving.done_bytes)] if moving.done_bytes else parts
+
+
+def begun(moving: Moving) -> str:
+    """That files have set out: `sending cat.mp4 (34.0 MB) …`, for where it is told once."""
+    which = one_line(moving.name) or count(moving.files, "file")
+    much = "" if moving.total_bytes is None else f" ({size(moving.total_bytes)})"
+    return f"{_verb(moving)} {which}{much} …"
+
+
+def _verb(moving: Moving) -> str:
+    return "sending" if moving.direction == "up" else "saving"
 
 
 def phase(prediction: Prediction) -> str:
-    """The status in a word, as people see it: also `running`, `streaming` and `saving`."""
+    """The status in a word, as people see it: also `sending`, `running`, `streaming`, `saving`."""
+    if prediction.moving and prediction.moving.direction == "up":
+        return "sending"
     if prediction.saving:
         return "saving"
     if prediction.final:
@@ -103,10 +163,13 @@ def phase(prediction: Prediction) -> str:
 
 def passed(prediction: Prediction) -> list[tuple[str, float]]:
     """The phases so far with the seconds each took, as seen from here; the last one goes on."""
+    sent_s = prediction.sent_after_s
+    is_sending = phase(prediction) == "sending"
     begun = [
         (word, at_s)
         for word, at_s in (
-            ("queued", 0.0),
+            ("sending", None if sent_s is None and not is_sending else 0.0),
+            ("queued", None if is_sending else sent_s or 0.0),
             ("running", prediction.started_after_s),
             ("streaming", prediction.first_output_after_s),
             ("saving", prediction.finished_after_s if prediction.saving else None),
@@ -175,6 +238,14 @@ def size(size_bytes: int | None) -> str:
     if size_bytes < 999_500_000:
         return f"{size_bytes / 1_000_000:.1f} MB"
     return f"{size_bytes / 1_000_000_000:.1f} GB"
+
+
+def share(done_bytes: int, total_bytes: int) -> str:
+    """How much of so much, such as `34 of 100 MB` or `0.4 of 1.2 GB`."""
+    whole, unit = size(total_bytes).split(" ")
+    factor = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}[unit]
+    digits = 1 if "." in whole and len(whole) <= 3 else 0
+    return f"{done_bytes / factor:.{digits}f} of {total_bytes / factor:.{digits}f} {unit}"
 
 
 def _number(prediction: Prediction, metric: str) -> float | None:

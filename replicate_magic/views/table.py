@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.plain import one_line
 from replicate_magic.views import aligned, cells
-from replicate_magic.views.status import duration
+from replicate_magic.views.status import duration, money
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -33,7 +33,7 @@ _KNOWN = _RUNS | {
 }  # fmt: skip
 _KNOWN_PREFIXES = ("metrics.", "local.")
 _NO_RUNS = "No runs: a cell that begins with %%replicate makes one; a filter may be too narrow."
-_ESTIMATE = "cost is an estimate by the given prices"
+_ESTIMATE = "cost is an estimate"
 _MOST_OTHERS = 10
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _UNKNOWN_SIZE = 100, 24  # of a terminal
@@ -262,7 +262,7 @@ def _ids(head: _Head) -> _Column:
 
 
 def _costs(head: _Head) -> _Column:
-    column = _measured(head, "cost_usd", cells.money, title="cost", rank=1)
+    column = _measured(head, "cost_usd", money, title="cost", rank=1)
     if not column.is_empty:
         unknown = cells.styled(cells.plain("unknown"), cells.QUIET)
         column.cells[:] = [cell if cell.text else unknown for cell in column.cells]

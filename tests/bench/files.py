@@ -1,8 +1,9 @@
 """Files up and down over loopback beside `curl`, the memory that takes, and ten files at once.
 
 `python tests/bench/files.py [MEGABYTES [ROUNDS]]` prints the medians and the ratios. Ours is a
-process that hashes what it sends and saves, curl one that does not; both save to disk. The bare
-server does nothing with what it is sent; the embedded engine parses, hashes and keeps it.
+process that hashes what it sends and saves and tells how far it is, curl one that does neither;
+both save to disk. The bare server does nothing with what it is sent; the embedded engine parses,
+hashes and keeps it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.downloads import Downloads
 from replicate_magic.api.uploads import Upload, Uploads
 from replicate_magic.prediction import OutputFile
+from replicate_magic.progress import Progress
 
 SLOW_S = 0.2
 MADE = {"urls": {"get": "http://127.0.0.1/made"}}
@@ -78,15 +80,20 @@ async def measured(base: str, token: str, path: str, rounds: int) -> dict[str, l
     found: dict[str, list[float]] = {"up": [], "down": [], "one by one": [], "at once": []}
     if token == "none":
         await Downloads(client, folder).fetch(OutputFile(url=f"{base}/slow-0.bin"))
+    events: list[object] = []
+    up, down = (Progress(way, events.append, time.monotonic) for way in ("up", "down"))
     before_mb = peak_mb()
     for _ in range(rounds):
         began = time.perf_counter()
-        await Uploads(client).url_of(large, lambda *_: None)
+        with up.begin("large.bin") as way:
+            await Uploads(client).url_of(large, way.told, way.again)
         found["up"].append(time.perf_counter() - began)
         if token != "none":
             continue
         began = time.perf_counter()
-        saved = await Downloads(client, folder).fetch(OutputFile(url=f"{base}/large.bin"))
+        with down.begin("large.bin") as way:
+            file = OutputFile(url=f"{base}/large.bin")
+            saved = await Downloads(client, folder).fetch(file, way.told, way.again)
         found["down"].append(time.perf_counter() - began)
         assert not saved.trouble, saved
         saved.file.path.unlink()

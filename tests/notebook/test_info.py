@@ -98,7 +98,8 @@ def test_the_models_of_the_engine_are_told_and_their_example_runs(engine, execut
         env=environment,
     )
 
-    assert "prompt (required, the cell's body): string" in shown.text
+    assert "prompt (the cell's body): string" in shown.text
+    assert "messages: list of objects; default []" in shown.text
     assert "max_tokens: integer; 1 to 2048; default 256" in shown.text
     assert "output   text, piece by piece" in shown.text
     assert "seed=2\nWhat is a neural network?" in shown.text

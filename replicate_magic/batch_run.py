@@ -1,0 +1,428 @@
+"""Owns many runs at once: which are under way, when the next begins, what became of each.
+
+It works on the loop, and must not know who waits for it or how it is drawn. Requests are created
+plainly, so that each id is known at once, then asked about at the pace of the model's earlier runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from replicate_magic import bridge, errors, paying
+from replicate_magic.adopting import created_meanwhile
+from replicate_magic.api.pace import Pace
+from replicate_magic.batch_order import Asked, kept_item, refusal, refuse, told_inputs
+from replicate_magic.cell.many import with_seed
+from replicate_magic.cell.once import rereadable
+from replicate_magic.cell.plan import Draft, Request, plan
+from replicate_magic.cell.schema import read_schema
+from replicate_magic.failure import short_why
+from replicate_magic.order import Order
+from replicate_magic.prediction import Prediction
+from replicate_magic.recording import fetched, prediction_of
+from replicate_magic.runner import Known
+from replicate_magic.runs.batch_items import BatchRecord
+from replicate_magic.runs.history import the_history
+from replicate_magic.sending import create_of, read_bytes
+from replicate_magic.tally import Entry, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replicate_magic.api.protocol import Create
+    from replicate_magic.batch_order import BatchOrder
+    from replicate_magic.cell.many import Item
+    from replicate_magic.cell.plan import Target
+    from replicate_magic.cell.schema import Schema
+    from replicate_magic.job import Ended
+    from replicate_magic.lookups import Found
+    from replicate_magic.runner import Runner
+    from replicate_magic.runs.batch_items import BatchItem
+    from replicate_magic.runs.record import Record
+
+_AT_ONCE = 200  # requests that are planned, or kept, before the loop does something else
+_NO_MORE = (errors.InsufficientCredit, errors.OverBudget, errors.Unauthorized)
+"""After one of these no further create would fare better."""
+
+
+class News(NamedTuple):
+    """The tally, and which version of it there was to tell."""
+
+    tally: Tally
+    version: int
+
+
+class Batch:
+    """One batch on its way.
+
+    Args:
+        runner: runs each.
+        order: what is asked for.
+
+    Attributes:
+        tally: what is known of it.
+        asked: by the number of each request.
+        why: what ended it early, or an empty string.
+    """
+
+    def __init__(self, runner: Runner, order: BatchOrder) -> None:
+        self.tally = Tally(order.batch_id, order.total, time.monotonic())
+        self.asked: dict[int, Asked] = {}
+        self.why = ""
+        self._runner = runner
+        self._order = order
+        self._publish: Callable[[News], None] = lambda _: None
+        self._found: dict[Target, Found] = {}
+        self._schemas: dict[Target, Schema] = {}
+        self._known: dict[int, Record] = dict(order.resumed.known if order.resumed else {})
+        self._paces: dict[Target, Pace] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._watched: dict[int, asyncio.Event] = {}
+        self._skipped: set[int] = set()
+        self._adopted: set[int] = set()
+        self._reading = asyncio.Lock()
+        self._source: Iterator[Item] = iter(())
+
+    async def run(self, publish: Callable[[News], None]) -> Tally:
+        """Run all of it.
+
+        Args:
+            publish: handed the tally whenever it has changed.
+
+        Raises:
+            InputError: the model refuses inputs of some of its requests; nothing was sent.
+            OverBudget: together they would pass a limit, or may; nothing was sent.
+            ReplicateMagicError: a model cannot be looked up; nothing was sent.
+            asyncio.CancelledError: it was ended; what ran is canceled, what is done is kept.
+        """
+        self._publish = publish
+        await self._look_up()
+        if self._order.total is None:
+            self._source = iter(self._order.items)
+            await self._kept(partial(the_history().begin_batch, self._record()))
+        else:
+            items = await self._prepared()
+            await self._adopt(items)
+            await self._afford(items)
+            self._source = iter(items)
+        self._runner.batches[self._order.batch_id] += 1
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self._order.concurrency, self._order.total or 256)):
+                    workers.create_task(self._work())
+        finally:
+            del self._runner.batches[self._order.batch_id]
+            self._settle()
+            end = partial(the_history().end_batch, self._order.batch_id, "ended")
+            bridge.here().watch(self._kept(end))
+        return self.tally
+
+    async def rehearse(self) -> None:
+        """Look up and check all of it, as `run` does, and send nothing."""
+        await self._look_up()
+        await self._prepared()
+
+    # -- from outside; on the loop's thread --------------------------------------------------------
+
+    def cancel(self, number: int) -> None:
+        """Cancel one request, or do not send it."""
+        if task := self._tasks.get(number):
+            task.cancel()
+        elif number < len(self.tally.entries) and self.tally.entries[number].phase == "waiting":
+            self._leave(number, error="Canceled before it was sent.")
+
+    def look(self, number: int) -> None:
+        """Somebody looks at a request: from now on its stream is read."""
+        self._watched.setdefault(number, asyncio.Event()).set()
+
+    # -- before anything is sent -------------------------------------------------------------------
+
+    async def _look_up(self) -> None:
+        for target in self._order.endpoints:
+            found = await self._runner.known(self._order_of(target))
+            self._found[target] = found
+            self._schemas[target] = read_schema(found.described.openapi)
+            earlier = await bridge.apart(partial(the_history().last_runs, str(target)))
+            self._paces[target] = Pace(seconds for seconds, _ in earlier if seconds is not None)
+
+    async def _prepared(self) -> list[Item]:
+        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
+        await self._kept(partial(the_history().begin_batch, self._record()))
+        items: list[Item] = []
+        refused: list[str] = []
+        rows: list[BatchItem] = []
+        try:
+            for item in self._order.items:
+                try:
+                    items.append(self._taken(item, rows))
+                except errors.CellError as error:
+                    refused.append(refusal(item, error))
+                if len(rows) >= _AT_ONCE:
+                    await self._keep_items(rows)
+            refuse(refused)
+        except BaseException:
+            if not self._order.resumed:
+                await self._kept(partial(the_history().drop_batch, self._order.batch_id))
+            raise
+        await self._keep_items(rows)
+        return items
+
+    def _taken(self, item: Item, rows: list[BatchItem]) -> Item:
+        """A request with its seed, checked, entered in the tally and ready to be kept.
+
+        Raises:
+            CellError: its input makes no sense.
+        """
+        schema = self._schemas[item.target]
+        if item.seeds:
+            item = replace(item, draft=with_seed(item.draft, schema, item.repeat))
+        request = plan(item.target, rereadable(item.draft), schema, read_bytes)
+        self._enter(item, request)
+        rows.append(kept_item(item, request))
+        return item
+
+    def _enter(self, item: Item, request: Request) -> None:
+        self.asked[item.number] = Asked(
+            origin=self._order.endpoints[item.target].base,
+            inputs=told_inputs(request),
+            row=item.row,
+            local=self._local(item),
+        )
+        self.tally.add(
+            Entry(
+                number=item.number,
+                model=str(item.target),
+                prompt=request.prompt,
+                params=item.params,
+                prediction=Prediction(model=str(item.target)),
+            )
+        )
+        resumed, known = self._order.resumed, self._known.get(item.number)
+        if known and known.raw.get("status") == "succeeded":
+            self._leave(item.number, prediction=prediction_of(known), reused=True)
+        elif resumed and item.number in resumed.lost:
+            self._leave(item.number, error=resumed.lost[item.number])
+
+    def _leave(self, number: int, **values: Any) -> None:
+        """A request that is not to be sent."""
+        self._skipped.add(number)
+        self._change(number, phase="done", **values)
+
+    async def _keep_items(self, rows: list[BatchItem]) -> None:
+        some, rows[:] = list(rows), []
+        if some and not self._order.resumed:
+            await self._kept(partial(the_history().add_items, self._order.batch_id, some))
+
+    async def _kept(self, work: Callable[[], object]) -> None:
+        await asyncio.sleep(0)
+        if self._order.conditions.log:
+            await bridge.in_turn(work)
+
+    def _record(self) -> BatchRecord:
+        return BatchRecord(
+            id=self._order.batch_id, total=self._order.total, settings=self._order.settings
+        )
+
+    async def _adopt(self, items: list[Item]) -> None:
+        """Requests that were created, and whose process died before it knew, are not sent again."""
+        resumed = self._order.resumed
+        missing = [one for one in items if one.number not in self._known.keys() | self._skipped]
+        if resumed is None or not missing:
+            return
+        for target, endpoint in self._order.endpoints.items():
+            if target.kind == "cog":
+                continue  # such a server keeps none
+            described = self._found[target].described
+            creates = {
+                one.number: (self._create_of(one), described.official)
+                for one in missing
+                if one.target == target
+            }
+            client = await self._runner.client(endpoint)
+            found = await created_meanwhile(client, creates, resumed.since)
+            for number, raw in found.items():
+                record = replace(fetched(raw, endpoint.base), model=str(target))
+                record = replace(record, local=self.asked[number].local)
+                await self._kept(partial(the_history().save, record))
+                self._known[number] = record
+                self._adopted.add(number)
+
+    async def _afford(self, items: list[Item]) -> None:
+        """Refuse all where they may cost too much together; what history answers is not known yet."""
+        if self._order.conditions.reuse != "off":
+            return
+        missing = Counter(
+            one.target for one in items if one.number not in self._known.keys() | self._skipped
+        )
+        own, kernel = self._order.conditions.spending, self._runner.purse
+        try:
+            await paying.afford(own, missing, self._found, kernel)
+        except errors.OverBudget:
+            if not self._order.resumed:
+                await self._kept(partial(the_history().drop_batch, self._order.batch_id))
+            raise
+
+    def _create_of(self, item: Item) -> Create:
+        request = plan(item.target, rereadable(item.draft), self._schemas[item.target], read_bytes)
+        order = self._order_of(item.target)
+        return create_of(request, self._found[item.target].described, order.conditions)
+
+    # -- the work ----------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Take up one request after the other."""
+        while item := await self._next():
+            number = item.number
+            task = asyncio.create_task(self._one(item))
+            self._tasks[number] = task
+            try:
+                await task
+            except asyncio.CancelledError:
+                me = asyncio.current_task()
+                if me is None or me.cancelling():  # not this request alone
+                    raise
+            finally:
+                self._tasks.pop(number, None)
+                self._watched.pop(number, None)
+
+    async def _next(self) -> Item | None:
+        """The next request that is to be sent, if there is one."""
+        while not self.why:
+            if self._order.total is None:
+                item = await self._read()
+            else:
+                item = next(self._source, None)
+            if item is None or item.number not in self._skipped:
+                return item
+        return None
+
+    async def _read(self) -> Item | None:
+        """The next request of a generator that makes sense; one that does not is told and left."""
+        async with self._reading:
+            while not self.why and (item := await self._pulled()):
+                rows: list[BatchItem] = []
+                try:
+                    item = self._taken(item, rows)
+                except errors.CellError as error:
+                    self._enter(item, Request(target=item.target, input={}))
+                    self._leave(item.number, error=str(error))
+                else:
+                    await self._keep_items(rows)
+                    return item
+        return None
+
+    async def _pulled(self) -> Item | None:
+        """The next request of a generator, whose code is the caller's and may take its time."""
+        try:
+            return await bridge.apart(lambda: next(self._source, None))
+        except errors.ReplicateMagicError as error:
+            self._stop(str(error))
+        except Exception as error:  # noqa: BLE001  (the caller's own)
+            self._stop(f"The rows ended with {type(error).__name__}: {error}")
+        return None
+
+    async def _one(self, item: Item) -> None:
+        """Run one request to its end, whatever that is."""
+        number, pace = item.number, self._paces[item.target]
+        self._change(number, phase="running")
+        pace.running += 1
+        try:
+            ended = await self._run(item)
+        except errors.ReplicateMagicError as error:
+            if isinstance(error, _NO_MORE):
+                self._stop(str(error))
+            self._change(number, phase="done", error=str(error))
+        except asyncio.CancelledError:
+            self._change(number, phase="done", error="Canceled.")
+            raise
+        else:
+            why = "" if ended.prediction.ok else short_why(ended.prediction, cut=ended.cut)
+            self._change(
+                number, phase="done", prediction=ended.prediction, error=why or _status(ended)
+            )
+            _learn(pace, ended.prediction)
+        finally:
+            pace.running -= 1
+
+    async def _run(self, item: Item) -> Ended:
+        """A request that history has, and whose end it has not, is followed and not sent again."""
+        order = self._order_of(item.target, item)
+        known = self._known.get(item.number)
+        publish = partial(self._saw, item.number)
+        if known and (not known.final or item.number in self._adopted):
+            with suppress(errors.NotFound):
+                followed = Known(known, order.endpoint, order.conditions)
+                return await self._runner.rejoin(
+                    followed, publish, previewed=False, cancels=lambda: True
+                )
+        return await self._runner.run(order, publish, previewed=False)
+
+    def _order_of(self, target: Target, item: Item | None = None) -> Order:
+        """What is to run now: the time of each request begins when it is taken up."""
+        endpoint = self._order.endpoints[target]
+        conditions = replace(self._order.conditions, began_s=time.monotonic(), stream=False)
+        if item is None:
+            return Order(endpoint, target, Draft(inputs={}), conditions)
+        conditions = replace(
+            conditions,
+            local=self._local(item),
+            pace=self._paces[target],
+            watched=self._watched.setdefault(item.number, asyncio.Event()),
+        )
+        return Order(endpoint, target, item.draft, conditions)
+
+    def _local(self, item: Item) -> dict[str, Any]:
+        return {
+            **self._order.conditions.local,
+            "batch": self._order.batch_id,
+            "batch_item": item.number,
+        }
+
+    # -- news --------------------------------------------------------------------------------------
+
+    def _saw(self, number: int, prediction: Prediction) -> None:
+        self.tally.tell(_held_up(prediction) or ("" if prediction.id else self.tally.note))
+        self._change(number, prediction=prediction)
+
+    def _change(self, number: int, **values: Any) -> None:
+        self.tally.change(number, **values)
+        self._publish(News(self.tally, self.tally.version))
+
+    def _stop(self, why: str) -> None:
+        """Send nothing more; what runs goes on to its end."""
+        self.why = self.why or why.removesuffix(" Nothing was sent.")
+
+    def _settle(self) -> None:
+        """What was not sent will not be."""
+        why = self.why or "it was interrupted."
+        for entry in list(self.tally.entries):
+            if entry.phase != "done":
+                self._change(entry.number, phase="done", error=f"Not sent: {why}")
+        self.tally.tell("")
+        self.tally.ended_s = time.monotonic()
+
+
+def _learn(pace: Pace, prediction: Prediction) -> None:
+    created, completed = prediction.created_at, prediction.completed_at
+    if created and completed and prediction.age_s is None:
+        pace.learn((completed - created).total_seconds())
+
+
+def _status(ended: Ended) -> str:
+    return "" if ended.prediction.ok else f"It was {ended.prediction.status}."
+
+
+def _held_up(prediction: Prediction) -> str:
+    """What holds up this request and all others: the account's rate limit."""
+    retry = prediction.retry
+    if retry is None or prediction.id or "rate limit" not in retry.reason:
+        return ""
+    from replicate_magic.views.status import waiting
+
+    return waiting(retry)
