@@ -13,9 +13,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from replicate_magic.batch_job import BatchJob
+    from replicate_magic.batches import abatch, batch, resume
     from replicate_magic.cell.info import ModelInfo
     from replicate_magic.errors import (
         APIError,
+        BatchFailed,
         CellError,
         ConnectionFailed,
         ConnectionLost,
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
         InvalidInput,
         JqError,
         NotFound,
+        NotInHistory,
+        OverBudget,
         PredictionFailed,
         PredictionTimeout,
         RateLimited,
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APIError",
+    "BatchFailed",
+    "BatchJob",
     "CellError",
     "ConnectionFailed",
     "ConnectionLost",
@@ -58,7 +65,9 @@ __all__ = [
     "JqError",
     "ModelInfo",
     "NotFound",
+    "NotInHistory",
     "OutputFile",
+    "OverBudget",
     "Prediction",
     "PredictionFailed",
     "PredictionTimeout",
@@ -68,13 +77,16 @@ __all__ = [
     "TemplateError",
     "Unauthorized",
     "UnexpectedAnswer",
+    "abatch",
     "arun",
     "attach",
+    "batch",
     "export_runs",
     "import_runs",
     "info",
     "jq",
     "plot",
+    "resume",
     "run",
     "runs",
     "serve",
@@ -83,17 +95,21 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "BatchJob": "batch_job",
     "Job": "job",
     "ModelInfo": "cell.info",
     "OutputFile": "prediction",
     "Prediction": "prediction",
+    "abatch": "batches",
     "arun": "functions",
     "attach": "functions",
+    "batch": "batches",
     "export_runs": "runs.transfer",
     "import_runs": "runs.transfer",
     "info": "functions",
     "jq": "tables",
     "plot": "tables",
+    "resume": "batches",
     "run": "functions",
     "runs": "tables",
     "serve": "local",

@@ -192,8 +192,12 @@ class Call(Generic[S, T]):
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread; its clean-up still runs."""
         self._cancelled = True
-        with suppress(RuntimeError):  # the loop may be closed already
-            self._loop.loop.call_soon_threadsafe(self._end)
+        self.tell(self._end)
+
+    def tell(self, word: Callable[[], object]) -> None:
+        """Have the loop's thread call `word`, from any thread; not once the loop is closed."""
+        with suppress(RuntimeError):
+            self._loop.loop.call_soon_threadsafe(word)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the coroutine has ended; whether it has."""

@@ -10,7 +10,7 @@ import socket
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from replicate_magic import errors
+from replicate_magic import errors, tokens
 from replicate_magic.api import protocol
 
 if TYPE_CHECKING:
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 _WITHOUT_ACCOUNT = (
     "There is no API token, which {target} needs. Get one at "
-    "https://replicate.com/account/api-tokens and set REPLICATE_API_TOKEN, here for example with\n"
+    "https://replicate.com/account/api-tokens, then %replicate login asks for it; or set "
+    "REPLICATE_API_TOKEN, here for example with\n"
     '  import os, getpass; os.environ["REPLICATE_API_TOKEN"] = getpass.getpass()\n'
-    "Models named local/… run on this machine and need none: "
+    "{elsewhere}Models named local/… run on this machine and need none: "
     "%%replicate local/smollm2-135m-instruct"
+)
+_MEANT_ELSEWHERE = (
+    "The one in {source} is for {origin}, and is not sent to {base}: REPLICATE_BASE_URL names the "
+    "address, in a .env that of its own token.\n"
 )
 _ELSEWHERE = (
     "This prediction was made at {base}. To ask there, set REPLICATE_BASE_URL to that, and "
@@ -52,37 +57,47 @@ class Endpoints:
     def of(self, target: Target) -> Endpoint:
         """Where a target runs: the embedded engine for `local/…`, else the configured API.
 
-        A `REPLICATE_BASE_URL` on this machine is taken for an engine that was started by hand.
+        A `REPLICATE_BASE_URL` on this machine is taken for an engine that was started by hand. A
+        Cog server is where it says, and is never sent the token.
 
         Raises:
             EngineUnavailable: the embedded engine does not start.
             Unauthorized: there is no token.
         """
-        configured = self.configured()
-        if _is_here(configured.base):
-            return configured
-        if target.is_local:
+        if target.kind == "cog":
+            return Endpoint(str(target), "")
+        if target.is_local and not _is_here(configured_base()):
             return self._embedded()
-        if not configured.token:
-            raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target), status=401)
+        configured = self.configured()
+        if not configured.token and not _is_here(configured.base):
+            raise _without_account(target, configured.base)
         return configured
 
+    def unused(self, target: Target) -> Endpoint:
+        """Where a target would run, for what must not be sent: no engine, and no token."""
+        return Endpoint("local" if target.is_local else configured_base(), "")
+
     def configured(self) -> Endpoint:
-        """The API that the environment names, and its token; read anew at every call."""
-        base = protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
-        return Endpoint(base, protocol.clean_token(os.environ.get("REPLICATE_API_TOKEN")))
+        """The API that the environment names, and the token for it; found anew at every call."""
+        base = configured_base()
+        return Endpoint(base, tokens.find(base).text)
 
     def at(self, base: str) -> Endpoint:
         """The endpoint of this base URL: a prediction's row tells where it was made.
 
         Raises:
-            NotFound: it was an engine on this machine that has ended, with all that it knew.
+            NotFound: it was an engine or a Cog server on this machine that has ended, with all
+                that it knew.
             Unauthorized: it is another API than the one that is set, or there is no token for it.
         """
+        if not base.endswith("/v1"):  # as every API's does: a Cog server's
+            if _is_here(base) and not _answers(base):
+                raise errors.NotFound(f"The server at {base} has ended.", status=404)
+            return Endpoint(base, "")
         configured, engine = self.configured(), self._engine
         if _same(configured.base, base):
             if not configured.token and not _is_here(base):
-                raise errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=base), status=401)
+                raise _without_account(base, base)
             return configured
         if engine and engine.alive and protocol.base_url(engine.base_url) == base:
             return Endpoint(base, engine.token)
@@ -95,6 +110,11 @@ class Endpoints:
         engine = self._engine
         ours = engine is not None and protocol.base_url(engine.base_url) == endpoint.base
         return bool(ours and engine and not engine.alive)
+
+    @property
+    def engine(self) -> str:
+        """The address of the embedded engine, while it runs; else an empty string."""
+        return self._engine.base_url if self._engine and self._engine.alive else ""
 
     def close(self) -> None:
         """End the embedded engine."""
@@ -112,6 +132,24 @@ class Endpoints:
                 except local.EngineError as error:
                     raise errors.EngineUnavailable(str(error)) from error
             return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+
+
+def configured_base() -> str:
+    """The address of the API that the environment names.
+
+    Raises:
+        CellError: it is none.
+    """
+    return protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
+
+
+def _without_account(target: object, base: str) -> errors.Unauthorized:
+    told = ""
+    if (held := tokens.meant_elsewhere(base)).text:
+        told = _MEANT_ELSEWHERE.format(
+            source=held.source, origin=tokens.place_of(held.base), base=tokens.place_of(base)
+        )
+    return errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target, elsewhere=told), status=401)
 
 
 def _is_here(base: str) -> bool:

@@ -7,6 +7,8 @@ ReplicateMagicError
 │   └── InputError         an input the model's schema refuses
 ├── JqError                a jq program that does not compile, fails, or takes too long
 ├── HistoryError           the history cannot be read or written; a run goes on
+├── NotInHistory           nothing may be sent, and the history has no answer
+├── OverBudget             it would cost more than was set, or nobody knows how much; nothing was sent
 ├── EngineUnavailable      the embedded engine cannot run here
 ├── ConnectionFailed       no connection could be made; nothing was sent
 ├── UnexpectedAnswer       whoever answered is not Replicate's API
@@ -19,6 +21,7 @@ ReplicateMagicError
 │   ├── InvalidInput       422, with the fields named
 │   ├── RateLimited        429, and waiting would have passed the deadline
 │   └── ServerError        5xx
+├── BatchFailed            some of many predictions did not succeed
 └── PredictionFailed       the prediction ended as failed, canceled or aborted
     └── PredictionTimeout  our deadline was over; the prediction was canceled
 ```
@@ -34,12 +37,15 @@ from replicate_magic.plain import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from replicate_magic.prediction import Prediction
 
 _COLUMNS = 96
 
 __all__ = [
     "APIError",
+    "BatchFailed",
     "CellError",
     "ConnectionFailed",
     "ConnectionLost",
@@ -51,6 +57,8 @@ __all__ = [
     "InvalidInput",
     "JqError",
     "NotFound",
+    "NotInHistory",
+    "OverBudget",
     "PredictionFailed",
     "PredictionTimeout",
     "RateLimited",
@@ -92,6 +100,17 @@ class JqError(ReplicateMagicError):
 
 class HistoryError(ReplicateMagicError):
     """The history cannot be read or written: the file, and why. It ends no prediction."""
+
+
+class NotInHistory(ReplicateMagicError):
+    """`REPLICATE_MAGIC_REPLAY=only`, and the history has no answer to this. Nothing was sent."""
+
+
+class OverBudget(ReplicateMagicError):
+    """It would cost more than a limit lets it, by estimates, or that is not known.
+
+    Nothing was sent.
+    """
 
 
 class EngineUnavailable(ReplicateMagicError):
@@ -169,6 +188,18 @@ class RateLimited(APIError):
 
 class ServerError(APIError):
     """Replicate had a fault of its own."""
+
+
+class BatchFailed(ReplicateMagicError):
+    """Some of many predictions did not succeed; the others are kept.
+
+    Attributes:
+        frame: all of them, one row a request, as `replicate_magic.batch` gives it.
+    """
+
+    def __init__(self, message: str, *, frame: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.frame = frame
 
 
 class PredictionFailed(ReplicateMagicError):

@@ -20,6 +20,7 @@ _WITHOUT_ID = (
     "If it is created all the same, it is canceled as soon as its id is known, while this process "
     "lives; after that its own deadline ends it."
 )
+_NOT_TAKEN = "The server had not taken it: nothing was run."
 
 _ADVICE = (
     # Replicate's own codes: https://replicate.com/docs/reference/error-codes
@@ -106,13 +107,23 @@ def _what_the_cancel_did(prediction: Prediction) -> str:
 
 def _advice(prediction: Prediction, cut: Cut) -> str:
     if not prediction.id:
-        return _WITHOUT_ID
+        return _without_id(prediction)
     if cut == "left":
         return "%replicate attach follows it again."
     if cut and not prediction.final and not _is_canceling(prediction):
-        return "It may still be running, and be billed."
+        billed = "" if _is_on_a_server(prediction) else ", and be billed"
+        return f"It may still be running{billed}."
     error = prediction.error or ""
     return next((advice for sign, advice in _ADVICE if sign in error), "")
+
+
+def _without_id(prediction: Prediction) -> str:
+    return _NOT_TAKEN if _is_on_a_server(prediction) else _WITHOUT_ID
+
+
+def _is_on_a_server(prediction: Prediction) -> bool:
+    """Whether a Cog server's address stands for the model."""
+    return "://" in prediction.model
 
 
 def _is_canceling(prediction: Prediction) -> bool:
@@ -143,7 +154,7 @@ def explain_interrupt(
         going_on: whether the cancelling is still under way, as after a second interrupt.
     """
     carry(interrupt, prediction)
-    _tell(interrupt, _after_interrupt(prediction, going_on=going_on))
+    tell_interrupt(interrupt, _after_interrupt(prediction, going_on=going_on))
 
 
 def explain_wait(
@@ -154,10 +165,11 @@ def explain_wait(
 ) -> None:
     """Have an interrupt of a wait tell that what was waited for goes on, and what to do then."""
     name = f"{prediction.model} ({prediction.id or 'no id yet'})"
-    _tell(interrupt, f"{name} goes on in the background; {ended_by}.")
+    tell_interrupt(interrupt, f"{name} goes on in the background; {ended_by}.")
 
 
-def _tell(interrupt: KeyboardInterrupt, message: str) -> None:
+def tell_interrupt(interrupt: KeyboardInterrupt, message: str) -> None:
+    """Have an interrupt say in IPython, and as a note, what it has led to."""
     interrupt.add_note(message)
     interrupt._render_traceback_ = lambda: [  # type: ignore[attr-defined]  # IPython's protocol
         short_traceback("KeyboardInterrupt", message)
@@ -168,11 +180,12 @@ def _after_interrupt(prediction: Prediction | None, *, going_on: bool) -> str:
     if prediction is None:
         return "Nothing was sent."
     if not prediction.id:
-        return f"{prediction.model} had no id yet. {_WITHOUT_ID}"
+        return f"{prediction.model} had no id yet. {_without_id(prediction)}"
     name = f"{prediction.model} ({prediction.id})"
     if prediction.final:
         return f"{name} {'had already succeeded' if prediction.ok else f'was {prediction.status}'}."
-    where = prediction.page or prediction.urls.get("get", "")
+    address = prediction.page or prediction.urls.get("get", "")
+    where = f": {address}" if address else "."
     if going_on or _is_canceling(prediction):
-        return f"{name} was told to stop; its end was not waited for: {where}"
-    return f"{name} could not be canceled and may still be running: {where}"
+        return f"{name} was told to stop; its end was not waited for{where}"
+    return f"{name} could not be canceled and may still be running{where}"

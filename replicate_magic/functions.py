@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.cell.options import duration, seconds_to_wait
-from replicate_magic.cell.plan import Draft, read_target
+from replicate_magic.aliases import read_model
+from replicate_magic.cell.options import amount_usd, duration, seconds_to_wait
+from replicate_magic.cell.plan import Draft
 from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
-from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, saving_into
+from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay, saving_into
 from replicate_magic.recording import notebook_name, prediction_of
 from replicate_magic.runs.history import found, warn_of_history
 from replicate_magic.session import the_session
+from replicate_magic.spending import Spending
 from replicate_magic.views import Look, NoView, choose
 from replicate_magic.views import close as close_view
 
@@ -40,6 +42,8 @@ def run(
     log: bool = True,
     save: str | os.PathLike[str] | bool = True,
     force: bool = False,
+    cached: bool = False,
+    max_cost: float | None = None,
     show: bool = False,
     **inputs: Any,
 ) -> Prediction:
@@ -51,7 +55,8 @@ def run(
     ```
 
     Args:
-        model: `owner/name`, `owner/name:version`, `deployment:owner/name` or `local/NAME`.
+        model: `owner/name`, `owner/name:version`, `deployment:owner/name`, `local/NAME`, the
+            `http://host:port` of a Cog server, or an alias.
         input: the model's inputs as a mapping, for those named like one of these arguments.
         timeout: cancel after that many seconds, or `"5m"`; one hour if not given.
         wait: ask Replicate to hold its answer back for up to that many seconds (1 to 60).
@@ -60,6 +65,9 @@ def run(
         log: whether the history keeps it.
         save: whether output files are saved, in the history's own folder; or the folder for them.
         force: send inputs that the model's schema refuses all the same.
+        cached: take the answer from history where model and inputs are the same, and pay nothing.
+        max_cost: send nothing where it may cost more US dollars than this, by earlier runs, or
+            where that is not known.
         show: whether to draw the prediction as the cell does.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
@@ -70,8 +78,10 @@ def run(
             why, and the prediction, where it had an id, is `error.prediction`.
     """
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
-    )
+        model, input, inputs, timeout, wait,
+        stream=stream, tag=tag, log=log, save=save, force=force, cached=cached,
+        max_cost=max_cost,
+    )  # fmt: skip
     view = choose(Look()) if show else NoView()
     job = the_session().drive(target, draft, conditions, view)
     close_view(view, job.prediction, why=job.why())
@@ -91,12 +101,16 @@ async def arun(
     log: bool = True,
     save: str | os.PathLike[str] | bool = True,
     force: bool = False,
+    cached: bool = False,
+    max_cost: float | None = None,
     **inputs: Any,
 ) -> Prediction:
     """Run a model and return its prediction, as `run`; cancelling this cancels the prediction."""
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
-    )
+        model, input, inputs, timeout, wait,
+        stream=stream, tag=tag, log=log, save=save, force=force, cached=cached,
+        max_cost=max_cost,
+    )  # fmt: skip
     ended = await the_session().adrive(target, draft, conditions)
     warn_of_history()
     return check(ended)
@@ -114,6 +128,8 @@ def start(
     log: bool = True,
     save: str | os.PathLike[str] | bool = True,
     force: bool = False,
+    cached: bool = False,
+    max_cost: float | None = None,
     show: bool = False,
     **inputs: Any,
 ) -> Job:
@@ -134,6 +150,9 @@ def start(
         log: whether the history keeps it.
         save: whether output files are saved, in the history's own folder; or the folder for them.
         force: send inputs that the model's schema refuses all the same.
+        cached: take the answer from history where model and inputs are the same, and pay nothing.
+        max_cost: send nothing where it may cost more US dollars than this, by earlier runs, or
+            where that is not known.
         show: whether to draw a card that goes on by itself, where a page is watching.
         **inputs: the model's inputs. A `Path`, `bytes` or an open file is sent as a file.
 
@@ -141,8 +160,10 @@ def start(
         ReplicateMagicError: there is nowhere to run it; all else is raised by `job.wait()`.
     """
     target, draft, conditions = _call(
-        model, input, inputs, timeout, wait, stream=stream, tag=tag, log=log, save=save, force=force
-    )
+        model, input, inputs, timeout, wait,
+        stream=stream, tag=tag, log=log, save=save, force=force, cached=cached,
+        max_cost=max_cost,
+    )  # fmt: skip
     view = choose(Look(), background=True) if show else NoView()
 
     def close(job: Job) -> None:
@@ -195,7 +216,7 @@ def info(model: str, /) -> ModelInfo:
         NotFound: there is none.
         ReplicateMagicError: it could not be found out.
     """
-    return the_session().info(read_target(model))
+    return the_session().info(read_model(model))
 
 
 def _call(
@@ -210,19 +231,46 @@ def _call(
     log: bool,
     save: str | os.PathLike[str] | bool,
     force: bool,
+    cached: bool,
+    max_cost: float | None,
 ) -> tuple[Target, Draft, Conditions]:
     twice = sorted(set(given or ()) & set(inputs))
     if twice:
         raise InputError(f"{', '.join(twice)} is given twice. Nothing was sent.")
-    conditions = Conditions(
+    conditions = conditions_of(
+        timeout, wait=wait, stream=stream, tag=tag, log=log, save=save, cached=cached,
+        max_cost=max_cost,
+    )  # fmt: skip
+    return read_model(model), Draft(inputs={**(given or {}), **inputs}, force=force), conditions
+
+
+def conditions_of(
+    timeout: float | str | None,
+    *,
+    wait: int | None = None,
+    stream: bool = True,
+    tag: str | None,
+    log: bool,
+    save: str | os.PathLike[str] | bool,
+    cached: bool = False,
+    max_cost: float | None = None,
+) -> Conditions:
+    """How a call runs; the arguments are those of `run`.
+
+    Raises:
+        CellError: the time, the seconds to wait or the amount of money are none.
+    """
+    most_usd = None if max_cost is None else amount_usd("max_cost", max_cost)
+    return Conditions(
         timeout_s=_seconds(timeout),
         wait_s=wait if wait is None else seconds_to_wait(wait),
         stream=stream,
         log=log,
         saving=saving_into(None if isinstance(save, bool) else save, saves=save is True, log=log),
         local={"tag": tag, "notebook": notebook_name(os.environ.get("JPY_SESSION_NAME"))},
+        reuse=replay(cached=cached),
+        spending=Spending(most_usd=most_usd),
     )
-    return read_target(model), Draft(inputs={**(given or {}), **inputs}, force=force), conditions
 
 
 def _seconds(timeout: float | str | None) -> float:

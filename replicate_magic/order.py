@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from replicate_magic.errors import CellError
+from replicate_magic.plain import one_line
+from replicate_magic.settings import REUSES, the_settings
+from replicate_magic.spending import Spending
+
 if TYPE_CHECKING:
-    import os
+    import asyncio
     from collections.abc import Mapping
 
+    from replicate_magic.api.pace import Pace
     from replicate_magic.cell.plan import Draft, Target
     from replicate_magic.endpoint import Endpoint
+    from replicate_magic.settings import Reuse
 
 DEFAULT_TIMEOUT_S = 3600.0
+
+def replay(*, cached: bool) -> Reuse:
+    """Whether history answers: as is set, or `REPLICATE_MAGIC_REPLAY` says, or if `cached`.
+
+    Raises:
+        CellError: the variable holds another word.
+    """
+    named: str = the_settings().replay
+    if not named:
+        named = os.environ.get("REPLICATE_MAGIC_REPLAY", "").strip().strip("'\"").lower() or "off"
+    for known in REUSES:
+        if known == named:
+            return "prefer" if cached and known == "off" else known
+    raise CellError(
+        f"REPLICATE_MAGIC_REPLAY is {one_line(named, limit=60)}: there is {', '.join(REUSES)}."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +87,13 @@ class Conditions:
         log: whether history keeps it.
         saving: where its output files are saved, or `None` for nowhere.
         local: what history is to keep beside the API's JSON: tag, notebook, cell.
+        reuse: whether history answers: never, where it can, or in place of the API.
+        given: the ids that history has answered with: of several requests that are alike each
+            takes another.
         began_s: when the cell or the call began, by `time.monotonic()`.
+        pace: when one of many is asked about, or `None` for a run of its own.
+        watched: set once somebody looks at one of many: then its stream is read too.
+        spending: what all runs of the cell or call may cost.
     """
 
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -72,7 +102,12 @@ class Conditions:
     log: bool = True
     saving: Saving | None = field(default_factory=Saving)
     local: Mapping[str, Any] = field(default_factory=dict)
+    reuse: Reuse = "off"
+    given: set[str] = field(default_factory=set)
     began_s: float = field(default_factory=time.monotonic)
+    pace: Pace | None = None
+    watched: asyncio.Event | None = None
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def deadline_s(self) -> float:

@@ -66,3 +66,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def count(number: int, what: str) -> str:
     """Such as `1 run` or `1,234 runs`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def dollars(usd: float) -> str:
+    """Such as `$12.30`, `$0.0012` or `$0.000042`."""
+    if usd >= 1:
+        return f"${usd:,.2f}"
+    return f"${usd:.4f}" if usd >= 0.001 or usd == 0 else f"${usd:.6f}"

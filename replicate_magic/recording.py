@@ -8,22 +8,27 @@ it is done on another thread, in order, and waited for only so long.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge
-from replicate_magic.prediction import Created, Finished, Prediction
+from replicate_magic.cell.fingerprint import bytes_of
+from replicate_magic.prediction import Created, Finished, OutputFile, Prediction
 from replicate_magic.runs.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from replicate_magic.prediction import Event
+    from replicate_magic.prediction import Event, OutputShape
     from replicate_magic.runs.history import History
 
 _PATIENCE_S = 1.0
+_GATHER_S = 0.02  # a first row is written at once; those that follow so soon, together
 _LONGEST_URL = 2_000  # a data URL holds the file itself
+_TIMES = ("created_after_s", "started_after_s", "first_output_after_s", "finished_after_s")
 _TOKENS = frozenset({"output_token_count", "token_output_count", "tokens_per_second"})
 
 
@@ -44,32 +49,80 @@ class Notes:
     begun_here: bool = True
 
 
+class Writer:
+    """Has a history keep rows on its thread; on the loop.
+
+    Rows that come while others are being written are written together after them: a thousand runs
+    at once would else wait for two thousand transactions.
+
+    Args:
+        history: what keeps them.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._waiting: list[Record] = []
+        self._kept: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Have the history opened, if it is not: it may take a while."""
+        if not self._history.is_open and self._writing is None:
+            self._writing = bridge.here().watch(self._write())
+
+    def keep(self, record: Record) -> asyncio.Future[None]:
+        """Have a row kept; what is done once it is."""
+        self._waiting.append(record)
+        if self._kept is None:
+            self._kept = asyncio.get_running_loop().create_future()
+        if self._writing is None:
+            self._writing = bridge.here().watch(self._write())
+        return self._kept
+
+    async def _write(self) -> None:
+        try:
+            if not self._history.is_open:
+                await bridge.in_turn(self._history.open)
+            while self._waiting:
+                some, self._waiting = self._waiting, []
+                kept, self._kept = self._kept, None
+                await bridge.in_turn(partial(self._history.save_all, some))
+                if kept and not kept.done():
+                    kept.set_result(None)
+                await asyncio.sleep(_GATHER_S)
+        finally:
+            self._writing = None
+
+
 class Recorder:
     """Has history keep one run; on the loop.
 
     Args:
-        history: what keeps it, or `None` where nothing does.
+        writer: what keeps it, or `None` where nothing does.
 
     Attributes:
         notes: what is not in the prediction; to be set before it has an id.
     """
 
-    def __init__(self, history: History | None) -> None:
+    def __init__(self, writer: Writer | None) -> None:
         self.notes = Notes(origin="")
-        self._history = history
-        self._loop = bridge.here()
+        self._writer = writer
         self._saved: Prediction | None = None
-        self._last: asyncio.Task[None] | None = None
+        self._last: asyncio.Future[None] | None = None
 
     def prepare(self) -> None:
         """Have the history opened, while the request is on its way."""
-        if self._history and not self._history.is_open:
-            self._last = self._loop.watch(bridge.in_turn(self._history.open))
+        if self._writer:
+            self._writer.open()
 
     def saw(self, event: Event, prediction: Prediction) -> None:
         """Keep the prediction, if the event makes that worth while."""
         if isinstance(event, Created | Finished):
             self._keep(prediction)
+
+    def leave(self) -> None:
+        """Keep nothing: history has it already."""
+        self._writer = None
 
     async def kept(self) -> None:
         """Wait until all of it is kept; not for a history that is locked."""
@@ -83,16 +136,21 @@ class Recorder:
         await self.kept()
 
     def _keep(self, prediction: Prediction) -> None:
-        if self._history:
+        if self._writer:
             self._saved = prediction
-            record = record_of(prediction, self.notes)
-            self._last = self._loop.watch(bridge.in_turn(partial(self._history.save, record)))
+            self._last = self._writer.keep(record_of(prediction, self.notes))
 
 
 def record_of(prediction: Prediction, notes: Notes) -> Record:
     """The row of a prediction."""
     seen = _timings(prediction) if notes.begun_here else {}
-    local = {**notes.local, "page": prediction.page, **seen, "files": _files_of(prediction)}
+    local = {
+        **notes.local,
+        "page": prediction.page,
+        **seen,
+        "cost_estimate_usd": prediction.cost_usd,
+        "files": _files_of(prediction),
+    }
     return Record(
         raw=prediction.raw,
         model=prediction.model,
@@ -111,10 +169,83 @@ def fetched(raw: Mapping[str, Any], origin: str) -> Record:
 
 
 def prediction_of(record: Record) -> Prediction:
-    """The prediction of a row, which has its text as it was when it ran."""
+    """The prediction of a row: its text as it was when it ran, its saved files, what it took.
+
+    A file that is gone, or has another length by now, has no path. What it took is told of what
+    has ended only: what is followed again is timed anew.
+    """
     prediction = Prediction(model=record.model, raw=record.raw)
     joined = replace(prediction, shape="chunks")
-    return joined if joined.is_text and joined.text == record.output else prediction
+    is_file = isinstance(prediction.output, str) and bool(prediction.files)
+    if saved := _saved_of(record):
+        prediction = _with_files(prediction, saved)
+    elif not is_file and joined.is_text and joined.text == record.output:
+        prediction = joined
+    return replace(prediction, **_seen_of(record)) if record.final else prediction
+
+
+def _saved_of(record: Record) -> list[Mapping[str, Any]]:
+    """What the row says of files that were saved, whoever wrote that."""
+    told = record.local.get("files")
+    entries = told if isinstance(told, list) else []
+    return [one for one in entries if isinstance(one, Mapping) and isinstance(one.get("path"), str)]
+
+
+def _with_files(prediction: Prediction, saved: list[Mapping[str, Any]]) -> Prediction:
+    """The prediction with its saved files, of which a long address is not in the row.
+
+    Then they are in the same order; where some were not saved, their bytes tell which.
+    """
+    if not _names(prediction, saved):  # such as the embedded engine's own addresses
+        shape: OutputShape = "files" if isinstance(prediction.output, list) else "file"
+        prediction = replace(prediction, shape=shape)
+    long = [file.url for file in prediction.files if len(file.url) >= _LONGEST_URL]
+    unnamed = [entry for entry in saved if not entry.get("url")]
+    if len(long) == len(unnamed):
+        files = [_saved_file(entry, url) for entry, url in zip(unnamed, long, strict=True)]
+    else:
+        by_bytes = {sha256(bytes_of(url) or b"").hexdigest(): url for url in long}
+        known = [(entry, by_bytes.get(str(entry.get("sha256")))) for entry in unnamed]
+        files = [_saved_file(entry, url) for entry, url in known if url]
+    files += [_saved_file(entry, str(entry["url"])) for entry in saved if entry.get("url")]
+    return replace(prediction, fetched=tuple(files))
+
+
+def _names(prediction: Prediction, saved: list[Mapping[str, Any]]) -> bool:
+    """Whether the prediction's files are those that were saved, or more."""
+    urls = [file.url for file in prediction.files]
+    named = {str(entry["url"]) for entry in saved if entry.get("url")}
+    unnamed = sum(not entry.get("url") for entry in saved)
+    return named <= {*urls} and unnamed <= sum(len(url) >= _LONGEST_URL for url in urls)
+
+
+def _saved_file(entry: Mapping[str, Any], url: str) -> OutputFile:
+    path, size = Path(entry["path"]), entry.get("size_bytes")
+    media_type, digest = entry.get("media_type"), entry.get("sha256")
+    is_there = False
+    with suppress(OSError, ValueError):  # a NUL in it, or a folder that may not be looked into
+        is_there = path.is_file() and size in {None, path.stat().st_size}
+    return OutputFile(
+        url=url,
+        path=path if is_there else None,
+        media_type=media_type if isinstance(media_type, str) else None,
+        size_bytes=size if isinstance(size, int) else None,
+        sha256=digest if isinstance(digest, str) else None,
+    )
+
+
+def _seen_of(record: Record) -> dict[str, Any]:
+    """What `_timings` has written."""
+    seen: dict[str, Any] = {
+        name: value for name in _TIMES if isinstance(value := record.local.get(name), int | float)
+    }
+    retries, cost = record.local.get("retries"), record.local.get("cost_estimate_usd")
+    return {
+        **seen,
+        "cost_usd": float(cost) if isinstance(cost, int | float) else None,
+        "retries": retries if isinstance(retries, int) else 0,
+        "seen_after_s": seen.get("finished_after_s", 0.0),
+    }
 
 
 def _joined_if_tokens(prediction: Prediction) -> Prediction:

@@ -6,52 +6,53 @@ It must not know who waits for it, or who watches.
 from __future__ import annotations
 
 import asyncio
-import errno
-import hashlib
-import json
-import re
-import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from replicate_magic import bridge, errors
-from replicate_magic.api import protocol
+from replicate_magic import bridge, errors, paying, replaying, sending
+from replicate_magic.api import cog
 from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.cog_protocol import read_dialect
 from replicate_magic.api.create import Conduct
-from replicate_magic.api.models import Described, describe
 from replicate_magic.api.predict import predict, rejoin
-from replicate_magic.cell.plan import Draft, plan, read_target
+from replicate_magic.cell.hiding import Secrets, hidden_names, secrets_of
+from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.job import Ended, too_late
-from replicate_magic.moving import fetcher, sent_ahead
+from replicate_magic.lookups import Ask, Lookups, is_hash
+from replicate_magic.moving import fetcher, sent_ahead, written_in
 from replicate_magic.order import Order
-from replicate_magic.prediction import Created, Prediction, Retry
-from replicate_magic.recording import Notes, Recorder, prediction_of
+from replicate_magic.prediction import Created, Prediction
+from replicate_magic.recording import Notes, Recorder, Writer, prediction_of
 from replicate_magic.runs.history import the_history
+from replicate_magic.spending import Purse
 from replicate_magic.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
 
     from replicate_magic.api.client import Pool
-    from replicate_magic.api.protocol import Create
+    from replicate_magic.api.limiter import Limiter
     from replicate_magic.api.uploads import Memory
     from replicate_magic.cell.plan import Request
     from replicate_magic.endpoint import Endpoint, Endpoints
+    from replicate_magic.lookups import Found
     from replicate_magic.order import Conditions
     from replicate_magic.prediction import Event
+    from replicate_magic.runs.history import History
     from replicate_magic.runs.record import Record
 
     Publish = Callable[[Prediction], None]
     _Follow = Callable[[Client, Story, Recorder], Awaitable[bool]]
 
-_SCHEMA_FOR_S = 600.0
 _SETTLE_S = 1.5  # with what stops a run, less than `bridge.CLEAN_UP_S`
 _PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspelt flashes nothing
+_REFUSED = (errors.InputError, errors.InvalidInput, errors.NotFound)
+"""Nothing is created then, so that it may be tried again with what is known by then."""
+_CHANGED = "the model has changed"
 
 
 class Known(NamedTuple):
@@ -69,7 +70,7 @@ class Known(NamedTuple):
         """
         target = read_target(self.record.model)
         version = self.record.raw.get("version")
-        if target.kind == "model" and _is_hash(version):
+        if target.kind == "model" and is_hash(version):
             target = replace(target, kind="version", version=str(version))
         return Order(self.endpoint, target, Draft(inputs={}), self.conditions)
 
@@ -84,21 +85,27 @@ class Runner:
 
     Attributes:
         running: how often each id is followed now.
+        batches: which batches run now.
+        purse: what was spent since the process began, by estimates.
     """
 
     def __init__(self, endpoints: Endpoints) -> None:
         self.running: Counter[str] = Counter()
+        self.batches: Counter[str] = Counter()
+        self.purse = Purse()
         self._endpoints = endpoints
         self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
         self._clients: dict[Endpoint, Client] = {}
-        self._described: dict[tuple[str, str], tuple[float, Described]] = {}
+        self._writing: tuple[tuple[asyncio.AbstractEventLoop, History], Writer] | None = None
+        self._lookups = Lookups()
         self._ids: set[str] = set()
         self._uploaded: Memory = {}
         self._under_way: Counter[str] = Counter()  # creates without an id yet, by what they ask for
+        self._crowds: Counter[str] = Counter()  # those, and all that were under way with them
 
     def forget(self) -> None:
         """Forget what was looked up; connections end with the loop."""
-        self._described.clear()
+        self._lookups.forget()
 
     async def run(self, order: Order, publish: Publish, *, previewed: bool) -> Ended:
         """Create a prediction and follow it to its end.
@@ -111,6 +118,8 @@ class Runner:
         Raises:
             ReplicateMagicError: it could not be run, or not be followed to its end.
         """
+        if order.conditions.reuse == "only":
+            return await self._replay(order, publish)
 
         async def follow(client: Client, story: Story, recorder: Recorder) -> bool:
             return await self._predict(client, order, story, recorder)
@@ -145,9 +154,40 @@ class Runner:
         ended = await self._tell(latest, place, publish, follow, previewed=previewed)
         return Ended(ended.prediction, "" if ended.in_time else "left")
 
-    async def described(self, order: Order) -> Described:
-        """What is known of a model: looked up, or remembered for ten minutes."""
-        return await self._describe(await self.client(order.endpoint), order, lambda _: None)
+    async def known(self, order: Order, *, or_old: bool = False) -> Found:
+        """What is known of a model; what is too old as well, where the API is out of reach."""
+        ask = Ask(await self.client(order.endpoint), order)
+        if order.conditions.reuse == "only":
+            return await self._lookups.kept(ask)
+        return await self._lookups.find(ask, or_old=or_old)
+
+    async def rehearsed(self, order: Order) -> tuple[Request, Found]:
+        """What would be sent, and what is known of the model, however old that is.
+
+        Raises:
+            InputError: the model refuses the inputs.
+            ReplicateMagicError: nothing is known of the model.
+        """
+        return await sending.rehearsed(self._lookups, Ask(await self.client(order.endpoint), order))
+
+    async def _replay(self, order: Order, publish: Publish) -> Ended:
+        """What history has, where nothing may be sent.
+
+        Raises:
+            NotInHistory: it has no answer.
+        """
+        found = await self.known(order)
+        request = sending.request_of(order, found.described)
+        prediction = await replaying.replayed(order, request)
+        publish(prediction)
+        return Ended(prediction)
+
+    def _writer(self) -> Writer:
+        """What writes to the present history, on the present loop."""
+        key = asyncio.get_running_loop(), the_history()
+        if self._writing is None or self._writing[0] != key:
+            self._writing = key, Writer(key[1])
+        return self._writing[1]
 
     async def client(self, endpoint: Endpoint) -> Client:
         """A client of an endpoint, over the connections that all share."""
@@ -160,6 +200,11 @@ class Runner:
             pool = self._pool[1]
             self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
         return self._clients[endpoint]
+
+    def limits(self, endpoint: Endpoint) -> Limiter | None:
+        """The rate limits of an endpoint, where it has been asked for anything."""
+        client = self._clients.get(endpoint)
+        return client.limits if client else None
 
     async def _tell(
         self,
@@ -175,7 +220,7 @@ class Runner:
         client = await self.client(endpoint)
         files = fetcher(client, conditions, lambda event: story.add(event), previewed=previewed)  # noqa: PLW0108  (it comes below)
         story = Story(latest, publish, files if conditions.saving or previewed else None)
-        recorder = Recorder(the_history() if conditions.log else None)
+        recorder = Recorder(self._writer() if conditions.log else None)
         try:
             async with files:
                 in_time = await follow(client, story, recorder)
@@ -199,15 +244,23 @@ class Runner:
         cancels: Callable[[], bool],
     ) -> bool:
         """Follow what exists already; whether it came to its own end."""
+        if known.record.model.startswith(("http://", "https://")):  # a Cog server's address
+            raise await cog.why_not_joined(client, known.record.id, subject=known.record.model)
+        secrets = Secrets(names=hidden_names(known.record.raw.get("input")))
 
         def emit(event: Event) -> None:
-            story.add(event)
+            story.add(secrets.event(event))
             recorder.saw(event, story.latest)
 
         self.running[known.record.id] += 1
         with suppress(errors.ReplicateMagicError):  # the model's shape only helps to draw
-            described = await self._look_up(client, known.order(), story)
-            story.change(shape=read_schema(described.openapi).shape or story.latest.shape)
+            story.priced(paying.pricer(known.order().target, None))
+            ask = Ask(client, known.order(), story.add)
+            found = await self._look_up(ask, story, or_old=True)
+            story.priced(paying.pricer(ask.order.target, found))
+            schema = read_schema(found.described.openapi)
+            story.change(shape=schema.shape or story.latest.shape)
+            secrets = replace(secrets, names=secrets.names | secrets_of(schema, {}).names)
         conduct = self._conduct(known.endpoint, known.conditions, recorder)
         conduct = replace(conduct, cancels=cancels)
         return await rejoin(client, known.record.id, conduct, emit, subject=known.record.model)
@@ -216,44 +269,84 @@ class Runner:
         self, client: Client, order: Order, story: Story, recorder: Recorder
     ) -> bool:
         """Look up, plan, create and follow; whether it came to its own end."""
-        described = await self._look_up(client, order, story)
-        request = plan(order.target, order.draft, read_schema(described.openapi), read_bytes)
+        order = sending.again(order)
+        ask = Ask(client, order, story.add)
+        found = await self._look_up(ask, story)
+        try:
+            return await self._attempt(client, order, found, story, recorder)
+        except _REFUSED as error:
+            newer = None if story.latest.id else await self._lookups.newer(ask, found, error)
+            if newer is None:
+                raise
+        ask.say(_CHANGED, 0.0, 2)
+        return await self._attempt(client, order, newer, story, recorder)
+
+    async def _attempt(
+        self, client: Client, order: Order, found: Found, story: Story, recorder: Recorder
+    ) -> bool:
+        """Plan, create and follow; whether it came to its own end."""
+        request = sending.request_of(order, found.described)
+        digest = await replaying.digest_of(request)
+        if order.conditions.reuse != "off":
+            kept = await replaying.answered(order, digest)
+            if kept:
+                recorder.leave()
+                story.become(kept)
+                return True
+        async with paying.paid(order, found, story, self.purse):
+            return await self._send(client, order, found, request, digest, story, recorder)
+
+    async def _send(
+        self,
+        client: Client,
+        order: Order,
+        found: Found,
+        request: Request,
+        digest: str,
+        story: Story,
+        recorder: Recorder,
+    ) -> bool:
+        """Create and follow; whether it came to its own end."""
         request = replace(request, input=await self._input(client, request, order, story))
         story.change(shape=request.schema.shape)
-        asked = _fingerprint(request)
-        recorder.notes = _notes(order, request)
-        conduct = self._conduct(order.endpoint, order.conditions, recorder, described, asked)
+        asked, secrets = sending.fingerprint(request), sending.secrets_in(request)
+        recorder.notes = sending.notes_of(order, request, digest)
+        conduct = self._conduct(order.endpoint, order.conditions, recorder, found, asked)
         with ExitStack() as under_way:
             self._under_way[asked] += 1
-            under_way.callback(self._no_longer, self._under_way, asked)
+            self._crowds[asked] += 1
+            under_way.callback(self._left, asked)
 
             def emit(event: Event) -> None:
                 if isinstance(event, Created):
                     self._ids.add(event.raw["id"])
                     self.running[event.raw["id"]] += 1
                     under_way.close()
-                story.add(event)
+                story.add(secrets.event(event))
                 recorder.saw(event, story.latest)
 
             recorder.prepare()
             try:
-                create = create_of(request, described, order.conditions)
+                create = sending.create_of(request, found.described, order.conditions)
+                if order.target.kind == "cog":
+                    dialect = read_dialect(found.described.openapi)
+                    return await cog.predict(client, create, conduct, emit, dialect=dialect)
                 return await predict(client, create, conduct, emit)
-            except errors.InvalidInput:
-                self._described.pop(order.key, None)  # it may be a stale schema
+            except errors.ReplicateMagicError as error:
+                secrets.hide_in(error)
                 raise
 
     async def _input(
         self, client: Client, request: Request, order: Order, story: Story
     ) -> dict[str, Any]:
-        """What is sent as the input; large files go ahead of it."""
-
-        def tell(reason: str) -> None:
-            story.add(Retry(reason=reason, delay_s=0.0, at_s=order.conditions.at_s))
-
+        """What is sent as the input; large files go ahead of it, or within it to a Cog server."""
+        if order.target.kind == "cog":
+            return await written_in(request.input)
         try:
             async with asyncio.timeout_at(order.conditions.deadline_s):
-                return await sent_ahead(client, request.input, self._uploaded, tell)
+                return await sent_ahead(
+                    client, request.input, self._uploaded, order.conditions, story.add
+                )
         except TimeoutError as error:
             raise errors.PredictionTimeout(
                 f"The files of {story.latest.model} took longer to send than was given "
@@ -261,11 +354,11 @@ class Runner:
                 prediction=story.latest,
             ) from error
 
-    async def _look_up(self, client: Client, order: Order, story: Story) -> Described:
+    async def _look_up(self, ask: Ask, story: Story, *, or_old: bool = False) -> Found:
         patience = asyncio.get_running_loop().call_later(_PATIENCE_S, story.tell)
         try:
-            async with asyncio.timeout_at(order.conditions.deadline_s):
-                return await self._describe(client, order, story.add)
+            async with asyncio.timeout_at(ask.order.conditions.deadline_s):
+                return await self._lookups.find(ask, or_old=or_old)
         except TimeoutError as error:
             raise errors.PredictionTimeout(
                 f"{story.latest.model} was looked up for longer than it was given (--timeout). "
@@ -274,6 +367,12 @@ class Runner:
             ) from error
         finally:
             patience.cancel()
+
+    def _left(self, asked: str) -> None:
+        """A create has its id, or none; what it left may be taken for another's of its crowd."""
+        self._no_longer(self._under_way, asked)
+        if asked not in self._under_way:
+            del self._crowds[asked]
 
     @staticmethod
     def _no_longer(counted: Counter[str], what: str) -> None:
@@ -286,7 +385,7 @@ class Runner:
         endpoint: Endpoint,
         conditions: Conditions,
         recorder: Recorder,
-        described: Described | None = None,
+        found: Found | None = None,
         asked: str = "",
     ) -> Conduct:
         async def is_known(name: str) -> bool:
@@ -296,73 +395,18 @@ class Runner:
             began_s=conditions.began_s,
             deadline_s=conditions.deadline_s,
             stream=conditions.stream,
-            fallback_version=described.latest if described else None,
-            official=described.official if described else None,
+            fallback_version=found.fallback_version if found else None,
+            official=found.described.official if found else None,
             is_known=is_known,
-            is_alone=lambda: self._under_way.get(asked, 0) <= 1,
+            is_alone=lambda: self._crowds[asked] <= 1,
             is_gone=lambda: self._endpoints.is_gone(endpoint),
             kept=recorder.kept,
+            pace=conditions.pace,
+            watched=conditions.watched,
         )
-
-    async def _describe(
-        self, client: Client, order: Order, emit: Callable[[Event], None]
-    ) -> Described:
-        found = self._described.get(order.key)
-        if found and time.monotonic() - found[0] < _SCHEMA_FOR_S:
-            return found[1]
-
-        def tell(reason: str, delay_s: float) -> None:
-            emit(Retry(reason=reason, delay_s=delay_s, at_s=order.conditions.at_s))
-
-        described = await describe(client, order.target, tell)
-        self._described[order.key] = (time.monotonic(), described)
-        return described
-
-
-def _is_hash(version: object) -> bool:
-    """Whether it is a version, and not `hidden` as for official models."""
-    return isinstance(version, str) and bool(re.fullmatch(r"[0-9a-f]{64}", version))
-
-
-def _notes(order: Order, request: Request) -> Notes:
-    template = {"template": order.draft.template} if order.draft.template else {}
-    return Notes(
-        origin=order.endpoint.base,
-        prompt=request.prompt,
-        local={**order.conditions.local, **template},
-    )
-
-
-def _fingerprint(request: Request) -> str:
-    """The same for requests that are alike; short, since inputs may hold whole files."""
-    text = json.dumps([str(request.target), request.input], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def create_of(request: Request, described: Described, conditions: Conditions) -> Create:
-    """What is sent for a request, now."""
-    return protocol.Create(
-        target=request.target,
-        input=request.input,
-        version=described.version,
-        wait_s=conditions.wait_s,
-        cancel_after_s=conditions.deadline_s - time.monotonic(),
-    )
 
 
 async def _close_pool(pool: Pool, clients: Mapping[Endpoint, Client]) -> None:
     """Cancels that are on their way get a while to arrive."""
     await asyncio.gather(*(client.settle(_SETTLE_S) for client in clients.values()))
     await pool.aclose()
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    """Up to so many bytes of a file.
-
-    Raises:
-        OSError: it cannot be read, or is no file.
-    """
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would hold up all calls
-        raise OSError(errno.EINVAL, "it is no file that can be sent")
-    with path.open("rb") as file:
-        return file.read(most)

@@ -6,32 +6,36 @@ to show the view's.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from replicate_magic import bridge, errors
-from replicate_magic.api import protocol
+from replicate_magic.api import answers, protocol
 from replicate_magic.api.models import Described
-from replicate_magic.cell.plan import Draft, plan
-from replicate_magic.cell.schema import read_schema
+from replicate_magic.cell.plan import Draft
 from replicate_magic.endpoint import Endpoints
 from replicate_magic.failure import carry, explain_interrupt, explain_wait
 from replicate_magic.job import Job
 from replicate_magic.order import Conditions, Order
-from replicate_magic.runner import Known, Runner, create_of, read_bytes
+from replicate_magic.runner import Known, Runner
 from replicate_magic.runs import history
 from replicate_magic.runs.history import the_history
+from replicate_magic.sending import asking_for, create_of, request_of, secrets_in
 from replicate_magic.views import NoView
 from replicate_magic.views import close as close_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from datetime import datetime
 
+    from replicate_magic.api.limiter import Limiter
     from replicate_magic.api.protocol import APIRequest
     from replicate_magic.cell.info import ModelInfo
     from replicate_magic.cell.plan import Target
+    from replicate_magic.endpoint import Endpoint
     from replicate_magic.job import Ended
     from replicate_magic.prediction import Prediction
     from replicate_magic.runs.query import Query
@@ -42,6 +46,17 @@ if TYPE_CHECKING:
         def __call__(
             self, interrupt: KeyboardInterrupt, prediction: Prediction | None, /, *, going_on: bool
         ) -> None: ...
+
+
+class Waited(Protocol):
+    """A job, of one prediction or of many."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait for its end; what came of it."""
 
 
 T = TypeVar("T")
@@ -57,13 +72,18 @@ class DryRun(NamedTuple):
 
     Attributes:
         base: the API's address.
-        request: the request, without the token.
-        doubt: why it could not be checked against the model's schema, or an empty string.
+        request: the request, without the token and with its secrets hidden.
+        doubt: why it could not be checked against the model's schema as it is now, or an empty
+            string.
+        as_of: when the schema was fetched that it was checked against, if there was one.
+        has_token: whether the token goes along.
     """
 
     base: str
     request: APIRequest
     doubt: str
+    as_of: datetime | None
+    has_token: bool
 
 
 class Session:
@@ -71,7 +91,8 @@ class Session:
 
     def __init__(self) -> None:
         self.endpoints = Endpoints()
-        self._runner = Runner(self.endpoints)
+        self.runner = Runner(self.endpoints)
+        self._background: list[Waited] = []
 
     # -- for callers -----------------------------------------------------------------------------
 
@@ -104,7 +125,7 @@ class Session:
 
         def make() -> Job:
             known = Known(record, self.endpoints.at(record.origin), conditions)
-            follow = partial(self._runner.rejoin, known, cancels=lambda: bool(wishes))
+            follow = partial(self.runner.rejoin, known, cancels=lambda: bool(wishes))
             job = _job(follow, record.model, view)
 
             def cancel() -> None:
@@ -170,11 +191,30 @@ class Session:
         except BaseException:
             view.close(None)
             raise
+        self.remember(job)
         return job
 
+    def remember(self, job: Waited) -> None:
+        """Keep a job that runs in the background, while it does."""
+        self._background = [*self.background(), job]
+
+    def background(self) -> list[Waited]:
+        """The jobs that run in the background now, the oldest first."""
+        return [job for job in self._background if not job.done]
+
+    def endpoint_of(self, target: Target, conditions: Conditions) -> Endpoint:
+        """Where a target is to run.
+
+        Raises:
+            ReplicateMagicError: there is nowhere to run it.
+        """
+        if conditions.reuse == "only":
+            return self.endpoints.unused(target)
+        return self.endpoints.of(target)
+
     def _job(self, target: Target, draft: Draft, conditions: Conditions, view: View) -> Job:
-        order = Order(self.endpoints.of(target), target, draft, conditions)
-        run = partial(self._runner.run, order)
+        order = Order(self.endpoint_of(target, conditions), target, draft, conditions)
+        run = partial(self.runner.run, order)
         return _job(run, order.model, view)
 
     async def adrive(self, target: Target, draft: Draft, conditions: Conditions) -> Ended:
@@ -190,17 +230,27 @@ class Session:
         return job.ended()
 
     def dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> DryRun:
-        """The exact request that would be sent, checked against the schema if it can be had."""
-        described, doubt, base = Described(), "", self.endpoints.configured().base
+        """The request that would be sent, but for its secrets, checked by the schema there is."""
+        order = Order(self.endpoints.configured(), target, draft, conditions)
         try:
-            order = Order(self.endpoints.of(target), target, draft, conditions)
-            base = order.endpoint.base
-            described = _now(lambda _: self._runner.described(order))
+            order = order._replace(endpoint=self.endpoints.of(target))
+            request, found = now(lambda _: self.runner.rehearsed(order))
+        except errors.InputError:
+            raise
         except errors.ReplicateMagicError as error:
-            doubt = str(error)
-        request = plan(target, draft, read_schema(described.openapi), read_bytes)
-        create = create_of(request, described, conditions)
-        return DryRun(base=base, request=protocol.create_request(create), doubt=doubt)
+            request, described = request_of(order, Described()), Described()
+            doubt, as_of = str(error), None
+        else:
+            described, doubt, as_of = found.described, found.trouble, found.fetched_at
+        told = replace(request, input=secrets_in(request).input(request.input))
+        create = create_of(told, described, conditions)
+        return DryRun(
+            base=order.endpoint.base,
+            request=asking_for(create, described, stream=conditions.stream),
+            doubt=doubt,
+            as_of=as_of,
+            has_token=target.kind != "cog",
+        )
 
     def info(self, target: Target) -> ModelInfo:
         """What is known of a model; what was looked up for a run is not asked again.
@@ -213,11 +263,40 @@ class Session:
 
         endpoint = self.endpoints.of(target)
 
+        old: list[datetime] = []
+
         async def ask(about: Target) -> Described:
             order = Order(endpoint, about, Draft(inputs={}), Conditions())
-            return await self._runner.described(order)
+            found = await self.runner.known(order, or_old=True)
+            old.extend([found.fetched_at] if found.trouble else [])
+            return found.described
 
-        return _now(lambda _: info_of(target, ask))
+        return replace(now(lambda _: info_of(target, ask)), as_of=min(old, default=None))
+
+    def account(self, endpoint: Endpoint, *, within_s: float) -> dict[str, Any]:
+        """The API's JSON of the account that an endpoint's token belongs to.
+
+        Raises:
+            Unauthorized: the API does not know the token.
+            ReplicateMagicError: it could not be found out in that time.
+        """
+
+        async def work(_: object) -> dict[str, Any]:
+            client = await self.runner.client(endpoint)
+            try:
+                async with asyncio.timeout(within_s):
+                    answer = await client.send(protocol.account_request())
+            except TimeoutError as error:
+                raise errors.ConnectionFailed(
+                    f"{endpoint.base} did not answer within {within_s:.0f} s."
+                ) from error
+            return answers.read_object(answer, subject="the account")
+
+        return now(work)
+
+    def limits(self) -> Limiter | None:
+        """The account's rate limits, where the API has been asked for anything."""
+        return self.runner.limits(self.endpoints.configured())
 
     def unfinished(self) -> list[Record]:
         """The predictions of history whose end is not known, and that nothing here follows.
@@ -229,7 +308,7 @@ class Session:
         return [
             record
             for record in found
-            if not self._runner.running[record.id]
+            if not self.runner.running[record.id]
             and not record.local.get("lost")
             and not record.local.get("remote")  # somebody else's, who sees to it
         ]
@@ -252,13 +331,13 @@ class Session:
         endpoint = self.endpoints.configured()
 
         async def work(publish: Callable[[str], None]) -> int:
-            return await merge(await self._runner.client(endpoint), query, publish)
+            return await merge(await self.runner.client(endpoint), query, publish)
 
-        return _now(work, tell)
+        return now(work, tell)
 
     def close(self) -> None:
         """End the embedded engine and forget what was looked up; connections end with the loop."""
-        self._runner.forget()
+        self.runner.forget()
         self.endpoints.close()
 
 
@@ -269,7 +348,7 @@ def _job(run: Callable[..., Coroutine[Any, Any, Ended]], model: str, view: View)
     return job
 
 
-def _now(
+def now(
     make: Callable[[Callable[[str], None]], Coroutine[Any, Any, T]],
     tell: Callable[[str], object] = lambda _: None,
 ) -> T:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from replicate_magic.aliases import resolved
 from replicate_magic.runs.history import the_history, warn_of_history
 from replicate_magic.runs.query import Query, moment
 from replicate_magic.session import the_session
@@ -68,7 +69,7 @@ def runs(
     from replicate_magic.runs import accessor  # noqa: F401  (gives frames their `.jq`)
 
     query = Query(
-        model=model, status=status, since=moment(since), until=moment(until), tag=tag, text=text,
+        model=model if model is None else resolved(model), status=status, since=moment(since), until=moment(until), tag=tag, text=text,
         limit=limit,
     )  # fmt: skip
     if remote:

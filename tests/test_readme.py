@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [text for name, text in found if name == language]
 
 
 @pytest.mark.model
@@ -26,6 +28,40 @@ def test_the_python_blocks_run(code, tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+CELLS = [block for block in blocks("") if re.match(r"%%replicate local/|history = ", block)]
+RUN_CELLS = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "replicate_magic")
+made = []
+for cell in json.load(sys.stdin):
+    shell.run_cell(cell, store_history=True).raise_error()
+    if cell.startswith("%%"):
+        made.append([shell.user_ns["_"].status, shell.user_ns["_"].input])
+print(json.dumps(made))
+"""
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_cells_for_the_embedded_engine_run_one_after_the_other():
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_CELLS], input=json.dumps(CELLS), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout.splitlines()[-1])
+    assert [status for status, _ in made] == ["succeeded"] * 4
+    (_, slogan), (_, keeper), (_, first), (_, second) = made
+    assert slogan["prompt"].startswith("Write a slogan")
+    assert keeper["system_prompt"].count("\n") == 1
+    assert [message["role"] for message in first["messages"]] == ["system", "user"]
+    assert second["messages"][:2] == first["messages"]
+    assert [message["role"] for message in second["messages"][2:]] == ["assistant", "user"]
+    assert second["messages"][3]["content"] == "What does it eat?"
 
 
 def test_each_command_is_one_line():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.grammar import tokenize
-from replicate_magic.cell.options import Option, take_option
+from replicate_magic.cell.options import MOST_AT_ONCE, Option, take_option
 from replicate_magic.errors import CellError
 from replicate_magic.plain import did_you_mean
 
@@ -35,6 +35,7 @@ class Command:
         words: how many words it takes, at most.
         needs: how many it takes, at least.
         filters: whether it takes `model=…` and the like.
+        pairs: whether it takes NAME=VALUE of any name.
         options: its options.
     """
 
@@ -44,6 +45,7 @@ class Command:
     words: int = 0
     needs: int = 0
     filters: bool = False
+    pairs: bool = False
     options: tuple[Option, ...] = ()
 
 
@@ -100,6 +102,24 @@ COMMANDS = (
         ),
     ),
     Command(
+        name="resume", usage="[BATCH]", words=1,
+        help="run what a batch is missing after a crash, an interrupt or a failure, and no other",
+        options=(
+            Option(
+                name="concurrency", kind="number", value="N", most=MOST_AT_ONCE,
+                help="how many run at a time (as before if not given)",
+            ),
+            Option(name="keep-going", kind="flag", help="raise nothing where some do not succeed"),
+            Option(
+                name="yes", short="y", kind="flag",
+                help="run what has a limit (--max-cost, a budget) and a cost that is not known",
+            ),
+        ),
+    ),
+    Command(
+        name="wait", help="wait for what runs in the background (--bg), and give the last of it",
+    ),
+    Command(
         name="export", usage="PATH", words=1, needs=1,
         help="write the history as JSON lines", options=(_YES,),
     ),
@@ -107,7 +127,21 @@ COMMANDS = (
         name="import", usage="PATH", words=1, needs=1,
         help="add the JSON lines of an export to the history",
     ),
-    Command(name="status", help="which API and token, where the history is, and how big"),
+    Command(
+        name="alias", usage="[NAME=MODEL …]", pairs=True,
+        help="short names for models: list, set or delete them",
+        options=(
+            Option(name="delete", kind="text", value="NAME", help="take this one away"),
+        ),
+    ),
+    Command(
+        name="login", help="ask for a token, which is not shown, and keep it in the system keyring",
+    ),
+    Command(name="logout", help="take the token of login away"),
+    Command(
+        name="status",
+        help="the API, the token's place, the account and its limits, the history, versions",
+    ),
 )  # fmt: skip
 """All commands but `run`, which is the cell in a line."""
 
@@ -160,7 +194,7 @@ def parse_command(command: Command, text: str) -> CommandLine:
 
 def _take_filter(command: Command, key: str, value: str, filters: dict[str, str]) -> None:
     known = FILTERS if command.filters else ()
-    if key not in known:
+    if key not in known and not command.pairs:
         there = f"There is {', '.join(f'{name}=' for name in known)}." if known else ""
         raise CellError(
             f"%replicate {command.name} has no filter {key}=.{did_you_mean(key, known)} {there} "

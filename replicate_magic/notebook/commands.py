@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.cell.plan import read_target
+from replicate_magic.aliases import read_model, resolved
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
+from replicate_magic.notebook import setup_commands
 from replicate_magic.order import Conditions
 from replicate_magic.plain import count
 from replicate_magic.recording import prediction_of
@@ -72,8 +73,13 @@ class Commands:
             "explore": self._explore,
             "info": self._info,
             "attach": self._attach,
+            "resume": self._resume,
+            "wait": self._wait,
             "export": self._export,
             "import": self._import,
+            "alias": setup_commands.alias,
+            "login": setup_commands.login,
+            "logout": setup_commands.logout,
             "status": self._status,
         }
         return does[name](line)
@@ -157,7 +163,7 @@ class Commands:
         return None
 
     def _info(self, line: CommandLine) -> ModelInfo:
-        return the_session().info(read_target(str(self._value(str(line.word)))))
+        return the_session().info(read_model(str(self._value(str(line.word)))))
 
     # -- after a restart --------------------------------------------------------------------
 
@@ -190,6 +196,45 @@ class Commands:
         job = the_session().attach(record, conditions, view)
         views.close(view, job.prediction, why=job.why())
 
+    # -- many at once -----------------------------------------------------------------------
+
+    def _resume(self, line: CommandLine) -> RunsFrame:
+        from replicate_magic import batching, views
+
+        options = line.options
+        order = batching.resumed(
+            line.word, concurrency=options.get("concurrency"), blind=bool(options.get("yes"))
+        )
+        view = views.choose_batch(views.Look(answer=False, returned=True), self._place)
+        going = bool(options.get("keep_going"))
+        try:
+            job = batching.drive(order, view, keep_going=going)
+        except KeyboardInterrupt as interrupt:
+            self._keep(getattr(interrupt, "frame", None))
+            raise
+        self._keep(job.frame)
+        views.close_batch(view, job.tally, why=job.why())
+        return job.checked()
+
+    def _wait(self, _line: CommandLine) -> Any:
+        """All of them are waited for, and then what went wrong first is raised."""
+        jobs, wrong, last = the_session().background(), [], None
+        if not jobs:
+            _tell("Nothing runs in the background.")
+        for job in jobs:
+            try:
+                last = job.wait()
+            except ReplicateMagicError as error:
+                wrong.append(error)
+        if wrong:
+            raise wrong[0]
+        return last
+
+    def _keep(self, frame: RunsFrame | None) -> None:
+        """Have `_` hold the rows, also where an error is raised."""
+        if frame is not None:
+            self._shell.displayhook.update_user_ns(frame)
+
     # -- the file ---------------------------------------------------------------------------
 
     def _export(self, line: CommandLine) -> Path:
@@ -212,7 +257,7 @@ class Commands:
 def _query(line: CommandLine) -> Query:
     given = line.filters
     return Query(
-        model=given.get("model"),
+        model=resolved(given["model"]) if "model" in given else None,
         status=given.get("status"),
         since=moment(given.get("since")),
         until=moment(given.get("until")),

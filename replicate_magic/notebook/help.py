@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from replicate_magic.notebook.command_line import Command
 
 _HEAD = """\
-%%replicate MODEL [key=value …] [options]     the cell's body is the prompt
+%%replicate MODEL [MODEL …] [key=value …] [options]
+                                              the cell's body is the prompt
 x = %replicate run MODEL [key=value …] [options] [PROMPT]
                                               a PROMPT that ends in ? goes in double quotes
 
-MODEL is owner/name, owner/name:version, deployment:owner/name, or local/NAME, which runs on this
-machine without an account (local/smollm2-135m-instruct).
+MODEL is owner/name, owner/name:version, deployment:owner/name, the http://host:port of a Cog server,
+or local/NAME, which runs on this machine without an account (local/smollm2-135m-instruct).
 
 Inputs
   key=value       typed by the model's schema; quotes as in a shell: key="two words"
@@ -28,6 +29,18 @@ A header block at the top of the body holds inputs too: lines `key: value` betwe
 In the body {{expr}} is a Python expression: {{name}}, {{df.shape[0]}}. Single braces are text, and
 so is {{…}} around anything that is no expression. To send {{name}} itself, write {{"{{name}}"}},
 or switch expansion off with --raw.
+
+Many requests, in any combination
+  MODEL MODEL …               the same to each model, side by side
+  --grid temperature=0.1,0.9  each value, typed as an input is; of several --grid each combination.
+                              A comma always separates, in quotes too: values that hold one are
+                              JSON, --grid key:=["a, b", "c"], or Python's, --grid key={{expr}}
+  --rows df                   each row is `row`: {{row.text}}, {{row["my column"]}}; {{row}} itself
+                              where rows are texts. --rows {{df[:10]}} is an expression, and
+                              --input-from row takes all columns as inputs
+  --repeat 5                  each so often; where the model has a seed, it is counted up
+An input that is {{row.column}} alone is left out where the column is missing; within a text that is
+an error.
 """
 
 _FILTERS = """\
@@ -53,6 +66,9 @@ Examples
   %%replicate black-forest-labs/flux-schnell aspect_ratio=16:9
   a lighthouse in a storm, oil on canvas
 
+  %%replicate local/smollm2-135m-instruct --grid temperature=0.1,0.9 --rows df -o answers
+  Sum up in one sentence: {{row.text}}
+
   p = %replicate run local/smollm2-135m-instruct "Say hello."
 """
 
@@ -62,12 +78,10 @@ def help_text(command: str = "") -> str:
     for known in COMMANDS:
         if known.name == command:
             return _command_text(known)
-    here = [option for option in OPTIONS if option.kind != "later"]
-    later = ", ".join(f"--{option.name}" for option in OPTIONS if option.kind == "later")
-    options = "\n".join(_option_line(option) for option in here)
+    options = "\n".join(map(_option_line, OPTIONS))
     commands = "\n".join(map(_command_line, COMMANDS))
     return (
-        f"{_HEAD}\nOptions\n{options}\nNot part of this version, and refused: {later}\n\n"
+        f"{_HEAD}\nOptions\n{options}\n\n"
         f"Commands (%replicate help COMMAND has their options)\n{commands}\n\n{_TAIL}"
     )
 
