@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
+from replicate_magic.plain import printable
 from replicate_magic.views.comparison import bundle, live_html, summary, table_text
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class TextBatchView(StaticBatchView):
             ended_s = tally.ended_s or time.monotonic()
             line = summary(tally, ended_s, ended=True) if self._look.status else ""
             text = table_text(tally) if self._look.answer else ""
-            parts = [part for part in (text, line, why) if part]
+            parts = [part for part in (text, line, printable(why)) if part]
             if parts:
                 print("\n\n".join(parts))  # noqa: T201  (a terminal's own view)
 

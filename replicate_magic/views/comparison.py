@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from replicate_magic.tally import Entry, Tally
 
-_MOST_ROWS = 50
+_MOST_ROWS = 24
 _SHORT, _LONG = 160, 2_000  # characters of an answer: at first sight, and opened
 _CELL = (
-    "padding: 0.35em 0.6em; vertical-align: top; text-align: start; border: none; "
+    "padding: 0.35em 0.6em; vertical-align: top; text-align: left; border: none; "
     "border-bottom: 1px solid var(--jp-border-color2, #8884); white-space: normal; "
     "overflow-wrap: anywhere"
 )
+_TABLE = "border-collapse: collapse; border: none; margin: 0; table-layout: auto; width: 100%"
 _QUIET = "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em"
 _WHY = (
     "border-left: 3px solid var(--jp-error-color1, #c62828); padding: 0.1em 0.7em; "
@@ -79,7 +80,7 @@ def table_text(tally: Tally) -> str:
 def bundle(tally: Tally, why: str, *, answers: bool, status: bool) -> dict[str, str]:
     """What stays: a line, the table, a picture of the timings."""
     line = summary(tally, tally.ended_s or time.monotonic(), ended=True) if status else ""
-    plain = [part for part in (table_text(tally) if answers else "", line, why) if part]
+    plain = [part for part in (table_text(tally) if answers else "", line, printable(why)) if part]
     parts = [
         f'<div style="{_QUIET}; line-height: 1.8">{html.escape(line)}</div>' if line else "",
         f'<div style="{_WHY}">{html.escape(printable(why))}</div>' if why else "",
@@ -100,7 +101,7 @@ def live_html(tally: Tally, now_s: float) -> str:
     )
     entries = [entry for entry in list(tally.entries) if entry.phase == "running"][:_MOST_ROWS]
     rows = "".join(f"<tr>{''.join(_row_html(entry, _params(entries)))}</tr>" for entry in entries)
-    table = f'<table style="border-collapse: collapse">{rows}</table>' if rows else ""
+    table = f'<table style="{_TABLE}">{rows}</table>' if rows else ""
     line = f'<div style="{_QUIET}; line-height: 1.8">{html.escape(summary(tally, now_s))}</div>'
     return f'<div style="{_PLACE}" dir="auto">{line}{bar if tally.total else ""}{table}</div>'
 
@@ -129,11 +130,14 @@ def _table_html(tally: Tally) -> str:
         if len(models) > 1
         else (["status", *names, "prompt", "answer", "ran"], _plain_rows(entries, names))
     )
-    heads = "".join(f'<th style="{_CELL}; {_QUIET}">{html.escape(name)}</th>' for name in head)
+    heads = "".join(
+        f'<th style="{_CELL}; {_QUIET}; white-space: nowrap">{html.escape(one_line(name, limit=60))}</th>'
+        for name in head
+    )
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     more = f"… {count(left, 'more row')}: the DataFrame has them" if left else ""
     return (
-        f'<table style="border-collapse: collapse; width: 100%"><thead><tr>{heads}</tr></thead>'
+        f'<table style="{_TABLE}"><thead><tr>{heads}</tr></thead>'
         f'<tbody>{body}</tbody></table><div style="{_QUIET}">{more}</div>'
     )
 
@@ -229,7 +233,9 @@ def _td(text: str) -> str:
 
 
 def _column(title: str, lines: Sequence[str], *, long: bool = False) -> aligned.Column:
-    return aligned.Column(lines=[title, *lines], right=False, long=long, rank=int(long))
+    return aligned.Column(
+        lines=[one_line(title, limit=40), *lines], right=False, long=long, rank=int(long)
+    )
 
 
 def _picture(tally: Tally) -> str:
