@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from replicate_magic.account import login, logout
+    from replicate_magic.aliases import alias
     from replicate_magic.batch_job import BatchJob
     from replicate_magic.batches import abatch, batch, resume
     from replicate_magic.cell.info import ModelInfo
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from replicate_magic.functions import arun, attach, info, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
+    from replicate_magic.notebook.status import status
     from replicate_magic.prediction import OutputFile, Prediction
     from replicate_magic.runs.transfer import export_runs, import_runs
     from replicate_magic.tables import jq, plot, runs, stats
@@ -78,6 +81,7 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "abatch",
+    "alias",
     "arun",
     "attach",
     "batch",
@@ -85,6 +89,8 @@ __all__ = [
     "import_runs",
     "info",
     "jq",
+    "login",
+    "logout",
     "plot",
     "resume",
     "run",
@@ -92,6 +98,7 @@ __all__ = [
     "serve",
     "start",
     "stats",
+    "status",
 ]
 
 _ROOMS = {
@@ -101,6 +108,7 @@ _ROOMS = {
     "OutputFile": "prediction",
     "Prediction": "prediction",
     "abatch": "batches",
+    "alias": "aliases",
     "arun": "functions",
     "attach": "functions",
     "batch": "batches",
@@ -108,6 +116,8 @@ _ROOMS = {
     "import_runs": "runs.transfer",
     "info": "functions",
     "jq": "tables",
+    "login": "account",
+    "logout": "account",
     "plot": "tables",
     "resume": "batches",
     "run": "functions",
@@ -115,6 +125,7 @@ _ROOMS = {
     "serve": "local",
     "start": "functions",
     "stats": "tables",
+    "status": "notebook.status",
 }
 
 

@@ -101,7 +101,9 @@ def _asked() -> str:
             warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown
             text = clean_token(getpass.getpass(_PROMPT))
     except (getpass.GetPassWarning, NotImplementedError, EOFError, OSError) as error:
-        raise CellError(f"A token cannot be entered here without being shown. {_BY_HAND}") from error
+        raise CellError(
+            f"A token cannot be entered here without being shown. {_BY_HAND}"
+        ) from error
     if not text:
         raise CellError("Nothing was entered.")
     if not re.fullmatch(r"[!-~]+", text):

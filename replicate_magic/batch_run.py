@@ -254,7 +254,7 @@ class Batch:
                 self._adopted.add(number)
 
     async def _afford(self, items: list[Item]) -> None:
-        """Refuse all where they may cost too much together; what history answers is not known yet."""
+        """Refuse all where they may cost too much; what history answers is not known yet."""
         if self._order.conditions.reuse != "off":
             return
         missing = Counter(

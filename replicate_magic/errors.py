@@ -8,7 +8,7 @@ ReplicateMagicError
 ├── JqError                a jq program that does not compile, fails, or takes too long
 ├── HistoryError           the history cannot be read or written; a run goes on
 ├── NotInHistory           nothing may be sent, and the history has no answer
-├── OverBudget             it would cost more than was set, or nobody knows how much; nothing was sent
+├── OverBudget             it may cost more than a limit lets it; nothing was sent
 ├── EngineUnavailable      the embedded engine cannot run here
 ├── ConnectionFailed       no connection could be made; nothing was sent
 ├── UnexpectedAnswer       whoever answered is not Replicate's API

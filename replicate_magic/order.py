@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 3600.0
 
+
 def replay(*, cached: bool) -> Reuse:
     """Whether history answers: as is set, or `REPLICATE_MAGIC_REPLAY` says, or if `cached`.
 

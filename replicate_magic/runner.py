@@ -80,6 +80,15 @@ class _Told(NamedTuple):
     in_time: bool
 
 
+class _Planned(NamedTuple):
+    """What is to be sent, by what is known of its model."""
+
+    order: Order
+    found: Found
+    request: Request
+    digest: str
+
+
 class Runner:
     """Runs predictions on the loop, over connections that they share.
 
@@ -294,19 +303,14 @@ class Runner:
                 story.become(kept)
                 return True
         async with paying.paid(order, found, story, self.purse):
-            return await self._send(client, order, found, request, digest, story, recorder)
+            planned = _Planned(order, found, request, digest)
+            return await self._send(client, planned, story, recorder)
 
     async def _send(
-        self,
-        client: Client,
-        order: Order,
-        found: Found,
-        request: Request,
-        digest: str,
-        story: Story,
-        recorder: Recorder,
+        self, client: Client, planned: _Planned, story: Story, recorder: Recorder
     ) -> bool:
         """Create and follow; whether it came to its own end."""
+        order, found, request, digest = planned
         request = replace(request, input=await self._input(client, request, order, story))
         story.change(shape=request.schema.shape)
         asked, secrets = sending.fingerprint(request), sending.secrets_in(request)

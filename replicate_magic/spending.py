@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicate_magic.errors import OverBudget
-from replicate_magic.plain import dollars
+from replicate_magic.plain import count, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,7 +129,7 @@ def _spent(purse: Purse) -> str:
     if purse.spent_usd or purse.held_usd:
         parts.append(f"{dollars(purse.spent_usd + purse.held_usd)} are spent or under way")
     if purse.unknown:
-        parts.append(f"{purse.unknown:,} had a cost that is not known")
+        parts.append(f"{count(purse.unknown, 'run')} had a cost that is not known")
     return f", of which {' and '.join(parts)}" if parts else ""
 
 

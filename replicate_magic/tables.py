@@ -69,8 +69,8 @@ def runs(
     from replicate_magic.runs import accessor  # noqa: F401  (gives frames their `.jq`)
 
     query = Query(
-        model=model if model is None else resolved(model), status=status, since=moment(since), until=moment(until), tag=tag, text=text,
-        limit=limit,
+        model=model if model is None else resolved(model), status=status, since=moment(since),
+        until=moment(until), tag=tag, text=text, limit=limit,
     )  # fmt: skip
     if remote:
         the_session().fetch_runs(query, lambda _: None)

@@ -188,8 +188,8 @@ _HOSTS: Filed[Mapping[str, str]] = Filed(parse_hosts, {})
 
 
 def _of_command_line(base: str) -> Iterator[Token]:
-    scheme, host, _ = protocol.origin(base)
-    if scheme != "https" and host not in _LOOPBACK:  # the file knows hosts only
+    scheme, host, port = protocol.origin(base)
+    if (scheme, port) != ("https", 443) and host not in _LOOPBACK:  # the file knows hosts alone
         return
     try:
         folder = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")

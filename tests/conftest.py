@@ -35,6 +35,8 @@ def _home_of_our_own():
 
 
 os.environ["REPLICATE_MAGIC_HOME"] = str(_home_of_our_own())
+os.environ["XDG_CONFIG_HOME"] = os.environ["REPLICATE_MAGIC_HOME"]  # no login of the Replicate CLI
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ It speaks HTTP/1.1 on two ports: the API on one, streams and files on "another o
 prediction does is a story: steps that are played once it is created. What goes wrong is a fault: a
 coroutine function that is handed the `Exchange` and answers it in place of the honest answer.
 
-Routes: model, versions, version, deployment, create, get, list, cancel, upload, stream, file.
+Routes: model, versions, version, deployment, create, get, list, cancel, upload, account, stream,
+file.
 """
 
 from __future__ import annotations
@@ -476,6 +477,7 @@ class Replicate:
     Attributes:
         models: by `owner/name`.
         deployments: `(model, version)` by `owner/name`.
+        hardware: what runs a deployment, by `owner/name`, where that is told.
         files: `(media type, bytes)` by the name under `/files/`.
         uploaded: `(name, media type, bytes)` of what `POST /files` was given.
         hears_bytes: how much of a body is read before it is answered, by route; all if not there.
@@ -497,6 +499,7 @@ class Replicate:
             "acme/sketch": Model(official=False),
         }
         self.deployments = {"acme/prod": ("acme/poet", VERSION)}
+        self.hardware = {}
         self.files = {}
         self.uploaded = []
         self.hears_bytes = {}
@@ -729,6 +732,8 @@ class Replicate:
                 return self._upload(request)
             case "list":
                 return self._list(request.query)
+            case "account":
+                return reply(200, {"type": "user", "username": "ada", "name": "Ada"})
             case "get" | "cancel":
                 return self._prediction(path[1], cancel=request.route == "cancel")
             case "model" | "versions" | "version" | "deployment":
@@ -739,6 +744,8 @@ class Replicate:
         if what == "deployment" and name in self.deployments:
             model, version = self.deployments[name]
             release = {"number": 1, "model": model, "version": version}
+            if name in self.hardware:
+                release["configuration"] = {"hardware": self.hardware[name]}
             owner, _, short = name.partition("/")
             return reply(200, {"owner": owner, "name": short, "current_release": release})
         model = self.models.get(name)
@@ -897,6 +904,7 @@ _ROUTES = (
     ("api", "POST", r"(/(models|deployments)/[^/]+/[^/]+)?/predictions", "create"),
     ("api", "POST", r"/predictions/[^/]+/cancel", "cancel"),
     ("api", "GET", r"/predictions", "list"),
+    ("api", "GET", r"/account", "account"),
     ("api", "GET", r"/predictions/[^/]+", "get"),
     ("api", "GET", r"/models/[^/]+/[^/]+", "model"),
     ("api", "GET", r"/models/[^/]+/[^/]+/versions", "versions"),

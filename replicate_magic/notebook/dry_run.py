@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from replicate_magic.plain import count, one_line
+from replicate_magic.plain import count, dollars, one_line
 from replicate_magic.runs.history import the_history
 from replicate_magic.runs.prices import expected_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from replicate_magic.batch_run import Batch
-    from replicate_magic.runs.prices import Prices
+    from replicate_magic.runs.prices import Earlier, Prices
     from replicate_magic.session import DryRun
     from replicate_magic.tally import Entry
 
 _MOST_LISTED = 20
 
 
-def dry_run_text(dry_run: DryRun) -> str:
-    """The request line, the headers and the exact JSON, but for secrets."""
+def dry_run_text(dry_run: DryRun, *, model: str, prices: Prices) -> str:
+    """The request line, the headers and the exact JSON, but for secrets; what it may cost."""
     request = dry_run.request
     lines = [f"{request.method} {dry_run.base}{request.path}"]
     lines += ["authorization: Bearer (the token)"] if dry_run.has_token else []
@@ -32,7 +30,7 @@ def dry_run_text(dry_run: DryRun) -> str:
     if dry_run.doubt:
         doubt = dry_run.doubt.removesuffix("Nothing was sent.").rstrip()
         lines.append(f"{_checked(dry_run.as_of)}: {doubt}")
-    return "\n".join([*lines, "Nothing was sent."])
+    return "\n".join([*lines, f"{_cost([model], prices)} Nothing was sent."])
 
 
 def many_text(batch: Batch, *, prices: Prices) -> str:
@@ -41,10 +39,16 @@ def many_text(batch: Batch, *, prices: Prices) -> str:
     lines = [_entry_line(entry) for entry in entries[:_MOST_LISTED]]
     if len(entries) > _MOST_LISTED:
         lines.append(f"… and {count(len(entries) - _MOST_LISTED, 'more request')}")
-    cost = expected_usd([entry.model for entry in entries], _earlier, prices)
-    told = "unknown" if cost is None else f"about ${cost:,.4f}, by the models' earlier runs"
-    head = f"{count(len(entries), 'request')}. Estimated cost: {told}."
+    cost = _cost([entry.model for entry in entries], prices)
+    head = f"{count(len(entries), 'request')}. {cost}"
     return "\n".join([head, "", *lines, "", "Nothing was sent."])
+
+
+def _cost(models: list[str], prices: Prices) -> str:
+    cost = expected_usd(models, _earlier, prices)
+    if cost is None:
+        return "Estimated cost: unknown."
+    return f"Estimated cost: {f'about {dollars(cost)}, by earlier runs' if cost else 'nothing'}."
 
 
 def _earlier(model: str) -> list[Earlier]:

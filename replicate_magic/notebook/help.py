@@ -16,8 +16,8 @@ _HEAD = """\
 x = %replicate run MODEL [key=value …] [options] [PROMPT]
                                               a PROMPT that ends in ? goes in double quotes
 
-MODEL is owner/name, owner/name:version, deployment:owner/name, the http://host:port of a Cog server,
-or local/NAME, which runs on this machine without an account (local/smollm2-135m-instruct).
+MODEL is owner/name, owner/name:version, deployment:owner/name, the http://host:port of a Cog
+server, or local/NAME, which runs on this machine without an account (local/smollm2-135m-instruct).
 
 Inputs
   key=value       typed by the model's schema; quotes as in a shell: key="two words"

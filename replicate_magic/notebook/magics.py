@@ -19,11 +19,12 @@ from IPython.core.magic import (
 from replicate_magic.cell.grammar import parse_line
 from replicate_magic.cell.options import duration
 from replicate_magic.errors import CellError
-from replicate_magic.notebook.cell_run import CellRun, looks_like_a_model, tell_of_history
+from replicate_magic.notebook.cell_run import CellRun, names_a_model, tell_of_history
 from replicate_magic.notebook.command_line import COMMANDS, parse_command
 from replicate_magic.notebook.config import Configured
 from replicate_magic.notebook.help import help_text
 from replicate_magic.plain import did_you_mean
+from replicate_magic.settings import reset as reset_settings
 from replicate_magic.views import find_place
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class ReplicateMagics(Configured):
 def _no_command(command: str) -> str:
     if command in _LATER:
         return f"%replicate {command} is not part of this version of replicate_magic."
-    if looks_like_a_model(command):
+    if names_a_model(command):
         return f"A model is run with %replicate run {command}, or with %%replicate {command}."
     return (
         f"There is no %replicate {command}.{did_you_mean(command, _NAMES)} "
@@ -135,6 +136,7 @@ def unload(shell: InteractiveShell) -> None:
     magics = manager.registry.pop(ReplicateMagics.__name__, None)
     if magics in shell.configurables:  # what `%config` lists
         shell.configurables.remove(magics)
+    reset_settings()
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
     for name in ("explorer", "session", "runs.jq", "views.card"):  # imported if ever used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from replicate_magic import aliases
@@ -10,6 +11,8 @@ from replicate_magic.settings import the_settings
 from replicate_magic.views.facts import facts_bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from replicate_magic.account import Login
     from replicate_magic.notebook.command_line import CommandLine
 
@@ -19,8 +22,23 @@ _NO_ALIASES = (
 )
 
 
-class Aliases(dict[str, str]):
-    """The aliases and what they stand for, as they are shown."""
+class Aliases(Mapping[str, str]):
+    """The aliases and what they stand for; they show themselves, which a `dict` may not."""
+
+    def __init__(self, models: Mapping[str, str]) -> None:
+        self._models = dict(models)
+
+    def __getitem__(self, name: str) -> str:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __repr__(self) -> str:
+        return f"Aliases({self._models})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         configured = the_settings().aliases

@@ -1,4 +1,4 @@
-"""Owns what `%replicate status` says: all that a report of a fault needs; no secret is part of it."""
+"""Owns what `%replicate status` says: what a report of a fault needs, and no secret."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from replicate_magic.api.limiter import Limiter
     from replicate_magic.api.protocol import Kind
     from replicate_magic.spending import Purse
+    from replicate_magic.views import Place
 
 _KINDS: tuple[tuple[Kind, str], ...] = (("create", "creates"), ("other", "reads"))
 _ACCOUNT_S = 2.0
@@ -56,7 +57,7 @@ class Status:
         outputs_bytes: how much is in it.
         most_outputs_bytes: how much it may hold.
         engine: whether the embedded engine runs, and with what it would.
-        place: where output goes, as it was found out.
+        place: where output goes.
         versions: of Python and of the libraries that are installed.
     """
 
@@ -109,13 +110,16 @@ class Status:
         return {name: fact for name, fact in facts.items() if fact}
 
 
-def status(*, most_outputs_bytes: int = Saving().most_in_all_bytes) -> Status:
+def status(
+    *, most_outputs_bytes: int = Saving().most_in_all_bytes, place: Place = "auto"
+) -> Status:
     """How things stand now: the API, the token's place, the history, the versions.
 
     Whose token it is, is asked of the API, for two seconds at most; all else works offline.
 
     Args:
         most_outputs_bytes: how much the folder of saved outputs may hold.
+        place: where output goes, if that is known.
     """
     session, history, base = the_session(), the_history(), configured_base()
     token = tokens.find(base)
@@ -135,7 +139,7 @@ def status(*, most_outputs_bytes: int = Saving().most_in_all_bytes) -> Status:
         outputs_bytes=Folder(outputs(), plain=False).held_bytes(),
         most_outputs_bytes=most_outputs_bytes,
         engine=_engine(session.endpoints.engine),
-        place=find_place(),
+        place=find_place() if place == "auto" else place,
         versions={
             "Python": platform.python_version(),
             platform.system(): platform.release(),

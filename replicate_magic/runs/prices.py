@@ -47,7 +47,7 @@ _SAME = (  # models name one measure in two ways: https://replicate.com/docs/ref
 
 
 class Earlier(NamedTuple):
-    """What a run was measured to take, and what it was taken to cost when it ended, if that is kept."""
+    """What a run was measured to take, and about what it cost by the prices at its end."""
 
     metrics: Mapping[str, Any]
     cost_usd: float | None = None

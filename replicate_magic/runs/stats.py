@@ -43,9 +43,10 @@ def stats(frame: pd.DataFrame, *, prices: Prices | None = None) -> RunsFrame:
         One row a model with `model, runs, success_rate, predict_time_p50_s, predict_time_p95_s,
         total_time_p50_s, total_time_p95_s, first_token_p50_s, tokens_per_second_p50,
         input_tokens, output_tokens, cost_usd`. The rate is of the runs that have ended, from 0 to
-        1; p50 is the median, p95 the 95th percentile; tokens and cost are sums. The cost is
-        an estimate by the prices there are now, else by those when the runs ended. What is unknown is `<NA>`, and counts in no figure; nor do values that cannot
-        have been measured, such as negative ones.
+        1; p50 is the median, p95 the 95th percentile; tokens and cost are sums. The cost is an
+        estimate by the prices there are now, else by those when the runs ended. What is unknown is
+        `<NA>`, and counts in no figure; nor do values that cannot have been measured, such as
+        negative ones.
 
     Raises:
         CellError: it is no frame of runs, or the prices are none.

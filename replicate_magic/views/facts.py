@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from replicate_magic.plain import printable
+from replicate_magic.plain import one_line, printable
 from replicate_magic.views import cells
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def facts_bundle(facts: Mapping[str, str], notes: Iterable[str] = ()) -> dict[st
         facts: by their names, in the order in which they are shown.
         notes: what is to be said beside them, in sentences.
     """
+    facts = {one_line(name): printable(fact) for name, fact in facts.items()}
     said = [printable(note) for note in notes]
     return {"text/plain": _as_text(facts, said), "text/html": _as_html(facts, said)}
 
@@ -37,7 +38,7 @@ def _as_text(facts: Mapping[str, str], notes: list[str]) -> str:
     width = max(map(len, facts), default=0)
     lines = []
     for name, fact in facts.items():
-        first, *others = printable(fact).split("\n")
+        first, *others = fact.split("\n")
         lines += [f"{name:<{width}}  {first}", *(f"{'':<{width}}  {line}" for line in others)]
     return "\n".join([*lines, *notes])
 
@@ -45,9 +46,11 @@ def _as_text(facts: Mapping[str, str], notes: list[str]) -> str:
 def _as_html(facts: Mapping[str, str], notes: list[str]) -> str:
     rows = "".join(
         f'<tr><td align="left" style="{_NAME}">{html.escape(name)}</td>'
-        f'<td align="left" style="{_FACT}">{html.escape(printable(fact))}</td></tr>\n'
+        f'<td align="left" style="{_FACT}">{html.escape(fact)}</td></tr>\n'
         for name, fact in facts.items()
     )
     table = f'<table class="{_NO_FORMULAS}" style="{_TABLE}">\n<tbody>\n{rows}</tbody>\n</table>\n'
-    said = "".join(f'<div style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n' for note in notes)
+    said = "".join(
+        f'<div style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n' for note in notes
+    )
     return f"{table if facts else ''}{said}"

@@ -314,8 +314,10 @@ def test_what_arrived_otherwise_than_it_left_is_not_used(server):
         (
             answer(401, {"title": "Unauthenticated", "detail": "No valid token"}),
             errors.Unauthorized,
-            "a.png: Unauthenticated: No valid token (HTTP 401). Check the API token: "
-            "%replicate status says where it is from.",
+            (
+                "a.png: Unauthenticated: No valid token (HTTP 401). Check the API token: "
+                "%replicate status says where it is from."
+            ),
         ),
         (web_page(), errors.UnexpectedAnswer, "a.png: the answer is a web page (HTTP 200)"),
         (answer(201, {"id": "x"}), errors.UnexpectedAnswer, "a.png: the answer is JSON, but no"),

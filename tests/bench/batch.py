@@ -120,7 +120,8 @@ def main(many=1_000, concurrency=64):
     least_s = many * LASTS_S / concurrency
     print(f"{many:,} predictions of {LASTS_S} s, {concurrency} at a time: at least {least_s:.2f} s")
     print(
-        f"{'':18}{'s':>8}{'x least':>9}{'CPU s':>8}{'requests each':>15}{'connections':>13}{'MB':>8}"
+        f"{'':18}{'s':>8}{'x least':>9}{'CPU s':>8}"
+        f"{'requests each':>15}{'connections':>13}{'MB':>8}"
     )
     for way in WAYS:
         found = measured(way, many, concurrency)

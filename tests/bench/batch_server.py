@@ -12,6 +12,7 @@ import random
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from typing import ClassVar
 
 LATEST = {
     "id": "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa",
@@ -30,8 +31,8 @@ MODEL = {"owner": "acme", "name": "poet", "is_official": True, "latest_version":
 class API(asyncio.Protocol):
     """One connection."""
 
-    seen: Counter[str] = Counter()
-    made: dict[str, tuple[float, float, str]] = {}
+    seen: ClassVar[Counter[str]] = Counter()
+    made: ClassVar[dict[str, tuple[float, float, str]]] = {}
     lasts_s = 0.2
     jitter = 0.0
     base = ""
@@ -84,8 +85,8 @@ class API(asyncio.Protocol):
         url = f"{API.base}/v1/predictions/{name}"
         raw = {
             "id": name, "model": "acme/poet", "version": "hidden", "input": {"prompt": "x"},
-            "logs": "", "output": None, "error": None, "data_removed": False, "status": "processing",
-            "created_at": stamp, "urls": {"get": url, "cancel": f"{url}/cancel"},
+            "logs": "", "output": None, "error": None, "data_removed": False,
+            "status": "processing", "created_at": stamp, "urls": {"get": url, "cancel": f"{url}/cancel"},
         }  # fmt: skip
         if datetime.now(UTC).timestamp() - began_s >= lasts_s:
             ended = _stamp(began_s + lasts_s)
@@ -96,9 +97,8 @@ class API(asyncio.Protocol):
 
 
 def _stamp(at_s):
-    return (
-        datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    told = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
+    return told.replace("+00:00", "Z")
 
 
 async def main():

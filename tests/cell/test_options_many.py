@@ -110,3 +110,19 @@ def test_help_tells_of_every_option_and_of_none_that_is_not_there():
     assert [option.name for option in OPTIONS if f"--{option.name}" not in text] == []
     assert [option.help for option in OPTIONS if option.help not in text] == []
     assert "Not part of this version" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "usd"),
+    [("0.05", 0.05), ("$0.05", 0.05), ("=5", 5.0), ("0", 0.0), ("1e-3", 0.001)],
+)
+def test_a_limit_is_an_amount_of_dollars(text, usd):
+    gap = "" if text.startswith("=") else " "
+
+    assert options_of(f"--max-cost{gap}{text}").max_cost == usd
+
+
+@pytest.mark.parametrize("text", ["-1", "much", "nan", "inf", "5€", "''"])
+def test_what_is_no_amount_is_refused(text):
+    with pytest.raises(CellError, match=r"--max-cost .*no amount of US dollars; write 0\.05 or 5"):
+        options_of(f"--max-cost {text}")

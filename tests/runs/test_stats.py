@@ -118,6 +118,21 @@ def test_a_cost_is_estimated_by_the_given_prices():
     assert only(run("local/tiny"))["cost_usd"] == 0
 
 
+def test_without_a_price_the_cost_is_what_was_kept_when_the_runs_ended():
+    kept = [run(predict_time=2, local={"cost_estimate_usd": 0.25}) for _ in range(2)]
+
+    assert only(*kept, run(predict_time=2))["cost_usd"] == 0.5
+    assert only(*kept, prices={"acme/poet": {"predict_time": 1}})["cost_usd"] == 4
+
+
+def test_published_prices_and_other_names_of_a_measure_count():
+    runs = [run("black-forest-labs/flux-dev", image_output_count=2)]
+    runs += [run("black-forest-labs/flux-dev", image_count=1)]
+
+    assert only(*runs)["cost_usd"] == pytest.approx(0.075)
+    assert only(run(predict_time=10), prices={"acme/poet": "gpu-t4"})["cost_usd"] == 0.00225
+
+
 def test_what_was_aborted_never_ran_and_costs_nothing():
     runs = [run(predict_time=2), run(status="aborted", predict_time=100)]
 

@@ -496,3 +496,14 @@ def test_an_answer_of_history_says_so_and_how_old_it_is():
 
     assert "from history, 4 days old, nothing was sent" in status_line(prediction, ended=True)
     assert "history" not in status_line(replace(prediction, age_s=None), ended=True)
+
+
+@pytest.mark.parametrize(
+    ("usd", "told"),
+    [(0.0123, ["≈ $0.0123"]), (0.00001, ["< $0.0001"]), (12.5, ["≈ $12.50"]), (0, []), (None, []),
+     (-1, []), (1e13, []), (math.nan, [])],
+)  # fmt: skip
+def test_the_line_has_the_cost_where_it_is_known_and_anything(usd, told):
+    found = replace(prediction(metrics={"tokens_per_second": 40}), cost_usd=usd)
+
+    assert status_parts(found)[2:] == ["40.0 tokens/s", *told]
