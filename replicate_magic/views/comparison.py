@@ -131,8 +131,8 @@ def _table_html(tally: Tally) -> str:
         else (["status", *names, "prompt", "answer", "ran"], _plain_rows(entries, names))
     )
     heads = "".join(
-        f'<th style="{_CELL}; {_QUIET}; white-space: nowrap">{html.escape(one_line(name, limit=60))}</th>'
-        for name in head
+        f'<th style="{_CELL}; {_QUIET}; white-space: nowrap">{html.escape(name)}</th>'
+        for name in (one_line(name, limit=60) for name in head)
     )
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     more = f"… {count(left, 'more row')}: the DataFrame has them" if left else ""

@@ -73,7 +73,8 @@ def timings_svg(entries: Sequence[Entry]) -> str:
     base = height - 5
     ends = (
         f'<text x="{_LEFT}" y="{base}" {_TEXT}>0 s</text>'
-        f'<text x="{_WIDTH - _RIGHT}" y="{base}" text-anchor="end" {_TEXT}>{duration(whole_s)}</text>'
+        f'<text x="{_WIDTH - _RIGHT}" y="{base}" text-anchor="end" {_TEXT}>'
+        f"{duration(whole_s)}</text>"
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '

@@ -86,7 +86,8 @@ class API(asyncio.Protocol):
         raw = {
             "id": name, "model": "acme/poet", "version": "hidden", "input": {"prompt": "x"},
             "logs": "", "output": None, "error": None, "data_removed": False,
-            "status": "processing", "created_at": stamp, "urls": {"get": url, "cancel": f"{url}/cancel"},
+            "status": "processing", "created_at": stamp,
+            "urls": {"get": url, "cancel": f"{url}/cancel"},
         }  # fmt: skip
         if datetime.now(UTC).timestamp() - began_s >= lasts_s:
             ended = _stamp(began_s + lasts_s)
