@@ -272,10 +272,11 @@ class CellRun:
 
     def _print_dry_run(self, target: Target, draft: Draft, conditions: Conditions) -> None:
         from replicate_magic import session
-        from replicate_magic.notebook.dry_run import dry_run_text
+        from replicate_magic.notebook.dry_run import cost_text, dry_run_text
 
         dry_run = session.the_session().dry_run(target, draft, conditions)
-        print(dry_run_text(dry_run, model=str(target), prices=self.magics.prices))  # noqa: T201  (it is what was asked for)
+        cost = cost_text([str(target)], self.magics.prices)
+        print(dry_run_text(dry_run, cost=cost))  # noqa: T201  (it is what was asked for)
 
 
 def tell_of_history() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_LISTED = 20
 
 
-def dry_run_text(dry_run: DryRun, *, model: str, prices: Prices) -> str:
+def dry_run_text(dry_run: DryRun, *, cost: str = "") -> str:
     """The request line, the headers and the exact JSON, but for secrets; what it may cost."""
     request = dry_run.request
     lines = [f"{request.method} {dry_run.base}{request.path}"]
@@ -30,7 +30,7 @@ def dry_run_text(dry_run: DryRun, *, model: str, prices: Prices) -> str:
     if dry_run.doubt:
         doubt = dry_run.doubt.removesuffix("Nothing was sent.").rstrip()
         lines.append(f"{_checked(dry_run.as_of)}: {doubt}")
-    return "\n".join([*lines, f"{_cost([model], prices)} Nothing was sent."])
+    return "\n".join([*lines, f"{cost} Nothing was sent.".lstrip()])
 
 
 def many_text(batch: Batch, *, prices: Prices) -> str:
@@ -39,12 +39,13 @@ def many_text(batch: Batch, *, prices: Prices) -> str:
     lines = [_entry_line(entry) for entry in entries[:_MOST_LISTED]]
     if len(entries) > _MOST_LISTED:
         lines.append(f"… and {count(len(entries) - _MOST_LISTED, 'more request')}")
-    cost = _cost([entry.model for entry in entries], prices)
+    cost = cost_text([entry.model for entry in entries], prices)
     head = f"{count(len(entries), 'request')}. {cost}"
     return "\n".join([head, "", *lines, "", "Nothing was sent."])
 
 
-def _cost(models: list[str], prices: Prices) -> str:
+def cost_text(models: list[str], prices: Prices) -> str:
+    """What runs may cost, by the models' earlier ones."""
     cost = expected_usd(models, _earlier, prices)
     if cost is None:
         return "Estimated cost: unknown."
