@@ -34,7 +34,7 @@ _FOR_EVER = timedelta.max
 _LONG = timedelta(days=1)
 _SHORT = timedelta(minutes=10)
 _NEW = timedelta(minutes=1)
-_DISK_S = 1.0  # a disk that takes longer is not waited for
+_DISK_S = 0.5  # a disk that takes longer is not waited for
 _OUT_OF_REACH = (
     errors.ConnectionFailed, errors.UnexpectedAnswer, errors.ServerError, errors.RateLimited,
 )  # fmt: skip
