@@ -16,6 +16,8 @@ from replicate_magic.api.limiter import Limiter
 from replicate_magic.api.protocol import PUBLIC_API, list_request
 from replicate_magic.api.uploads import Upload, Uploads
 
+pytestmark = pytest.mark.slow
+
 
 def all_at_once(count, **inputs):
     """So many runs at the same time, to their ends."""

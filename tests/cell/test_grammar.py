@@ -345,6 +345,7 @@ def test_an_option_that_makes_no_sense_says_so(text, message):
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda o: o.name)
 def test_every_option_of_the_table_is_known_to_the_parser(option):
     values = {"duration": "5m", "format": "json", "wait": "5", "number": "5", "grid": "a=1"}
+    values |= {"dollars": "0.5"}
     value = values.get(option.kind, "x")
     text = f"--{option.name}" if option.kind == "flag" else f"--{option.name}={value}"
 

@@ -16,6 +16,8 @@ from replicate_magic.runs.history import the_history
 from replicate_magic.runs.record import Record
 from replicate_magic.session import the_session
 
+pytestmark = pytest.mark.slow
+
 FILE = b"\x89PNG\r\n\x1a\n"
 GOOD = answers(200, status="succeeded", output="data:text/plain;base64,aGk=", logs="ok\n")
 

@@ -7,6 +7,8 @@ import re
 import pytest
 from replicate_server import become, say
 
+pytestmark = pytest.mark.slow
+
 SET = "%config ReplicateMagics."
 CELLS = {
     "unknown": "%%replicate acme/poet\nhi",
