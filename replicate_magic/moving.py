@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.api.files import Previews
 from replicate_magic.api.savings import Savings
-from replicate_magic.cell.objects import LargeFile
+from replicate_magic.cell.objects import LargeFile, SentFile
 from replicate_magic.cell.plan import MOST_FILE_BYTES
 from replicate_magic.errors import InputError
 from replicate_magic.prediction import Fetched
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.api.client import Client
     from replicate_magic.api.downloads import Downloads
-    from replicate_magic.api.uploads import Memory
+    from replicate_magic.api.uploads import Memory, Upload
     from replicate_magic.order import Conditions
     from replicate_magic.prediction import Event
 
@@ -49,15 +50,15 @@ async def sent_ahead(
     large = list(_large_files(dict(given)))
     if not large:
         return dict(given)
-    from replicate_magic.api.uploads import Upload, Uploads
+    from replicate_magic.api.uploads import Uploads
 
     uploads = Uploads(client, memory)
     progress = Progress("up", tell, lambda: conditions.at_s)
 
-    async def address(file: LargeFile) -> str:
-        upload = Upload(name=file.name, media_type=file.media_type, path=file.path, data=file.data)
+    async def address(file: LargeFile) -> SentFile:
         with next(ways) as way:
-            return await uploads.url_of(upload, way.told, way.again)
+            url = await uploads.url_of(_upload_of(file), way.told, way.again)
+        return SentFile(url, uploads.digests[url])
 
     async def addressed(value: Any) -> Any:
         match value:
@@ -73,6 +74,20 @@ async def sent_ahead(
         begun = [all_ways.enter_context(progress.begin(file.name)) for file in large]
         ways = iter(begun)
         return {name: await addressed(value) for name, value in given.items()}
+
+
+async def hashed(given: Mapping[str, Any]) -> dict[int, str]:
+    """The sha256 of the large files of an input that is not to be sent yet, by `id`.
+
+    Raises:
+        InputError: a file cannot be read, or is too large to be sent.
+    """
+    large = list(_large_files(dict(given)))
+    if not large:
+        return {}
+    from replicate_magic.api.uploads import sha256_of
+
+    return {id(file): await sha256_of(_upload_of(file)) for file in large}
 
 
 async def written_in(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +110,14 @@ async def written_in(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: await written(value) for name, value in given.items()}
 
 
-def _data_url(file: LargeFile) -> str:
+def _upload_of(file: LargeFile) -> Upload:
+    """The file as it is uploaded."""
+    from replicate_magic.api.uploads import Upload
+
+    return Upload(name=file.name, media_type=file.media_type, path=file.path, data=file.data)
+
+
+def _data_url(file: LargeFile) -> SentFile:
     data = file.data or b""
     try:
         if file.path is not None and file.path.stat().st_size <= MOST_FILE_BYTES:
@@ -107,7 +129,8 @@ def _data_url(file: LargeFile) -> str:
             )
     except OSError as error:
         raise InputError(f"{file.name}: {error.strerror or error}. Nothing was run.") from error
-    return f"data:{file.media_type};base64,{base64.b64encode(data).decode()}"
+    encoded = base64.b64encode(data).decode()
+    return SentFile(f"data:{file.media_type};base64,{encoded}", hashlib.sha256(data).hexdigest())
 
 
 def _large_files(value: Any) -> Iterator[LargeFile]:

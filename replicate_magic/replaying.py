@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from replicate_magic import bridge
-from replicate_magic.cell.fingerprint import request_sha256
-from replicate_magic.cell.objects import LargeFile
 from replicate_magic.errors import NotInHistory
+from replicate_magic.moving import hashed
 from replicate_magic.recording import prediction_of
 from replicate_magic.runs.history import the_history
-from replicate_magic.sending import secrets_in
+from replicate_magic.sending import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
     from replicate_magic.cell.plan import Request
     from replicate_magic.order import Order
     from replicate_magic.prediction import Prediction
@@ -30,27 +25,15 @@ _NOT_KEPT = (
 )
 
 
-async def digest_of(request: Request) -> str:
-    """What requests that are alike have in common, files by their bytes: `request_sha256`.
-
-    Raises:
-        InputError: a file cannot be read.
-    """
-    files = {id(file): file for file in _large_in(request.input)}
-    digests = {name: await bridge.apart(partial(_sha256, file)) for name, file in files.items()}
-    return request_sha256(
-        request.target,
-        request.input,
-        lambda file: digests[id(file)],
-        secrets=secrets_in(request).names,
-    )
-
-
-async def answered(order: Order, digest: str) -> Prediction | None:
+async def answered(order: Order, request: Request) -> Prediction | None:
     """The newest answer of history to a request like this one, if there is one.
 
     Of several requests that are alike each takes another: those that were given are left out.
+
+    Raises:
+        InputError: a file cannot be read, or is too large to be sent.
     """
+    digest = digest_of(request, await hashed(request.input))
     given = order.conditions.given
     limit = len(given) + 1
     found = await bridge.in_turn(partial(the_history().answers, digest, limit=limit))
@@ -70,26 +53,7 @@ async def replayed(order: Order, request: Request) -> Prediction:
     Raises:
         NotInHistory: there is none.
     """
-    prediction = await answered(order, await digest_of(request))
+    prediction = await answered(order, request)
     if prediction is None:
         raise NotInHistory(_NOT_KEPT.format(model=order.model))
     return prediction
-
-
-def _large_in(value: Any) -> Iterator[LargeFile]:
-    match value:
-        case LargeFile():
-            yield value
-        case list() | tuple():
-            for one in value:
-                yield from _large_in(one)
-        case dict():
-            for one in value.values():
-                yield from _large_in(one)
-
-
-def _sha256(file: LargeFile) -> str:
-    if file.path is None:
-        return hashlib.sha256(file.data or b"").hexdigest()
-    with file.path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -86,7 +86,6 @@ class _Planned(NamedTuple):
     order: Order
     found: Found
     request: Request
-    digest: str
 
 
 class Runner:
@@ -295,26 +294,25 @@ class Runner:
     ) -> bool:
         """Plan, create and follow; whether it came to its own end."""
         request = sending.request_of(order, found.described)
-        digest = await replaying.digest_of(request)
         if order.conditions.reuse != "off":
-            kept = await replaying.answered(order, digest)
+            kept = await replaying.answered(order, request)
             if kept:
                 recorder.leave()
                 story.become(kept)
                 return True
         async with paying.paid(order, found, story, self.purse):
-            planned = _Planned(order, found, request, digest)
+            planned = _Planned(order, found, request)
             return await self._send(client, planned, story, recorder)
 
     async def _send(
         self, client: Client, planned: _Planned, story: Story, recorder: Recorder
     ) -> bool:
         """Create and follow; whether it came to its own end."""
-        order, found, request, digest = planned
+        order, found, request = planned
         request = replace(request, input=await self._input(client, request, order, story))
         story.change(shape=request.schema.shape)
-        asked, secrets = sending.fingerprint(request), sending.secrets_in(request)
-        recorder.notes = sending.notes_of(order, request, digest)
+        asked, secrets = sending.digest_of(request), sending.secrets_in(request)
+        recorder.notes = sending.notes_of(order, request, asked)
         conduct = self._conduct(order.endpoint, order.conditions, recorder, found, asked)
         with ExitStack() as under_way:
             self._under_way[asked] += 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import time
 from typing import TYPE_CHECKING
 
 from replicate_magic.api import cog_protocol, protocol
 from replicate_magic.api.protocol import Create
+from replicate_magic.cell.fingerprint import request_sha256
 from replicate_magic.cell.hiding import Secrets, secrets_of
 from replicate_magic.cell.once import rereadable
 from replicate_magic.cell.plan import plan
@@ -18,6 +17,7 @@ from replicate_magic.errors import InputError
 from replicate_magic.recording import Notes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from replicate_magic.api.models import Described
@@ -88,14 +88,20 @@ def secrets_in(request: Request) -> Secrets:
     return secrets_of(request.schema, request.input)
 
 
-def fingerprint(request: Request) -> str:
-    """The same for requests that the API's list would not tell apart.
+def digest_of(request: Request, hashed: Mapping[int, str] | None = None) -> str:
+    """What requests that are alike have in common, files by their bytes: `request_sha256`.
 
-    It is short, since inputs may hold whole files.
+    Args:
+        request: whose files are sent, or within it.
+        hashed: the sha256 of those that are yet to be sent, by `id`.
     """
-    told = secrets_in(request).input(request.input)
-    text = json.dumps([str(request.target), told], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    digests = hashed or {}
+    return request_sha256(
+        request.target,
+        request.input,
+        lambda file: digests[id(file)],
+        secrets=secrets_in(request).names,
+    )
 
 
 def notes_of(order: Order, request: Request, digest: str) -> Notes:

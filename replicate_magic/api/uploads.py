@@ -79,15 +79,30 @@ def _nobody(_reason: str, _delay_s: float) -> None:
     pass
 
 
+async def sha256_of(upload: Upload) -> str:
+    """The sha256 of a file in hex, where it is not to be sent yet.
+
+    Raises:
+        InputError: it cannot be read, or is too large to be sent.
+    """
+    with closing(await asyncio.to_thread(_Source, upload)) as source:
+        await source.read_through()
+        return source.digest
+
+
 class Uploads:
     """Sends files to one account; the same bytes once while they live there.
 
     Args:
         client: the API.
         memory: what is known to lie there; give one to several to have it outlive a client.
+
+    Attributes:
+        digests: the sha256 of each file, by the address that it was given.
     """
 
     def __init__(self, client: Client, memory: Memory | None = None) -> None:
+        self.digests: dict[str, str] = {}
         self._client = client
         self._memory: Memory = {} if memory is None else memory
         self._turns: WeakValueDictionary[str | int, asyncio.Lock] = WeakValueDictionary()
@@ -111,6 +126,7 @@ class Uploads:
         """
         with closing(await asyncio.to_thread(_Source, upload)) as source:
             url = await self._url_of(source, upload, told, again)
+        self.digests[url] = source.digest
         told(source.size_bytes, source.size_bytes)
         return url
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from replicate_magic.cell.objects import LargeFile
+from replicate_magic.cell.objects import LargeFile, SentFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -83,8 +83,8 @@ def bytes_of(url: str) -> bytes | None:
 def _canonical(value: Any, digest_of: Callable[[LargeFile], str]) -> Any:
     """The value as all that are the same have it."""
     match value:
-        case LargeFile():
-            return _FILE + digest_of(value)
+        case LargeFile() | SentFile():
+            return _FILE + (value.sha256 if isinstance(value, SentFile) else digest_of(value))
         case str():
             data = bytes_of(value)
             return value if data is None else _FILE + hashlib.sha256(data).hexdigest()

@@ -46,6 +46,24 @@ class LargeFile(str):
         return made
 
 
+class SentFile(str):
+    """The address of a file that was sent ahead, or all of it, and what its bytes are.
+
+    Attributes:
+        sha256: of its bytes, in hex.
+    """
+
+    __slots__ = ("sha256",)
+
+    sha256: str
+
+    def __new__(cls, address: str, sha256: str) -> Self:
+        """The address, which knows the digest."""
+        made = super().__new__(cls, address)
+        made.sha256 = sha256
+        return made
+
+
 class Encoded(NamedTuple):
     """An object as the bytes of a file."""
 

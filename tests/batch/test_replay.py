@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from io import BytesIO
 
 import pytest
@@ -9,6 +10,12 @@ from replicate_server import CONCATENATED, Model, become, openapi, say
 
 import replicate_magic as rm
 from replicate_magic import session
+from replicate_magic.api.models import Described
+from replicate_magic.cell.plan import Draft, read_target
+from replicate_magic.order import Conditions, Order
+from replicate_magic.replaying import answered
+from replicate_magic.sending import request_of
+from replicate_magic.session import the_session
 
 QUICK = (say("Hello"), become("succeeded"))
 
@@ -134,3 +141,34 @@ def test_a_model_of_the_engine_is_replayed_without_the_engine(replicate, only):
 
     assert rm.run("local/poet", prompt="a").text == "Hello"
     assert len(replicate.requests) == before
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_file_that_is_far_too_large_is_refused_and_not_read(replicate, tmp_path, cached):
+    schema = openapi(CONCATENATED, image={"type": "string", "format": "uri"})
+    replicate.models["acme/eye"] = Model(official=True, schema=schema)
+    huge = tmp_path / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(1 << 36)  # a hole: reading it would take half a minute
+    with pytest.raises(rm.InputError, match="100 MB"):
+        rm.run("acme/eye", image=huge, cached=cached)
+
+    assert not replicate.seen("create", "upload")
+
+
+def test_a_file_that_is_gone_meanwhile_is_told_and_nothing_is_looked_for(replicate, tmp_path):
+    schema = openapi(CONCATENATED, image={"type": "string", "format": "uri"})
+    replicate.models["acme/eye"] = Model(official=True, schema=schema)
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(300_000))
+    order = Order(
+        the_session().endpoints.configured(),
+        read_target("acme/eye"),
+        Draft(inputs={"image": large}),
+        Conditions(reuse="prefer"),
+    )
+    request = request_of(order, Described())
+    large.unlink()
+    with pytest.raises(rm.InputError, match="No such file"):
+        asyncio.run(answered(order, request))
