@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from replicate_magic.tally import Entry
 
@@ -37,13 +38,15 @@ def rows_of(known: Sequence[Entry]) -> list[Row]:
     """A row a request; where models are compared, one for all that were asked the same."""
     if len({entry.model for entry in known}) <= 1:
         return [Row(first=entry, by_model={entry.model: entry}) for entry in known]
-    alike: dict[tuple[str, str], list[dict[str, Entry]]] = {}
+    alike: dict[Hashable, list[dict[str, Entry]]] = {}
+    seen: Counter[Hashable] = Counter()
     for entry in known:
-        rows = alike.setdefault((entry.prompt, repr(sorted(entry.params.items()))), [])
-        row = next((one for one in rows if entry.model not in one), None)
-        if row is None:  # a value of a grid that is given twice runs twice
-            rows.append(row := {})
-        row[entry.model] = entry
+        asked = _asked(entry)
+        rows, place = alike.setdefault(asked, []), seen[asked, entry.model]
+        if place == len(rows):  # what is asked twice runs twice
+            rows.append({})
+        rows[place][entry.model] = entry
+        seen[asked, entry.model] += 1
     found = (Row(first=next(iter(row.values())), by_model=row) for row in chain(*alike.values()))
     return sorted(found, key=_place)
 
@@ -52,9 +55,15 @@ def chosen(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Row]:
     """Those that are shown: where there are too many, those that went wrong are among them."""
     if len(rows) <= most:
         return list(rows)
-    bad = [row for row in rows if not row.ok][: most // 2]
-    good = [row for row in rows if row.ok][: most - len(bad)]
-    return sorted([*bad, *good], key=_place)
+    bad, good = ([row for row in rows if row.ok is ok] for ok in (False, True))
+    few = bad[: max(most // 2, most - len(good))]
+    return sorted([*few, *good[: most - len(few)]], key=_place)
+
+
+def _asked(entry: Entry) -> Hashable:
+    """What makes requests alike; texts, which may be long, are not copied."""
+    params = sorted(entry.params.items(), key=lambda one: one[0])
+    return entry.prompt, *((n, v if isinstance(v, str) else repr(v)) for n, v in params)
 
 
 def _place(row: Row) -> int:
