@@ -7,6 +7,7 @@ out, an `Entry`, is frozen.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ _KEPT = (
     "completed_at", "urls", "data_removed",
 )  # fmt: skip
 """What of the API's JSON a finished entry keeps: neither the input nor the logs."""
+_NO_ENTRY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,6 @@ class Tally:
 
     Attributes:
         entries: those that are known, in the order asked.
-        version: grows with every change.
         note: what holds all of it up, in a line: the rate limit, the credit; or an empty string.
         canceling: whether all of it was asked to end.
         ended_s: when all of it had ended, by `time.monotonic()`, or `None`.
@@ -82,11 +83,10 @@ class Tally:
         self.total = total
         self.began_s = began_s
         self.entries: list[Entry] = []
-        self.version = 0
         self.note = ""
         self.canceling = False
         self.ended_s: float | None = None
-        self._changed_at: list[int] = []
+        self._changes = array("q")  # the number of the entry, by the version before the change
         self._counts: dict[str, int] = {}
 
     # -- writing: on the loop's thread ------------------------------------------------------------
@@ -94,9 +94,8 @@ class Tally:
     def add(self, entry: Entry) -> None:
         """Add the next request."""
         self.entries.append(entry)
-        self._changed_at.append(self.version + 1)
         self._count(entry.outcome, 1)
-        self.version += 1
+        self._changes.append(entry.number)
 
     def change(self, number: int, **values: Any) -> Entry:
         """Change what is known of a request; one that has ended lets go of what nobody needs."""
@@ -105,18 +104,17 @@ class Tally:
         if entry.phase == "done" and before.phase != "done":
             entry = replace(entry, prediction=_kept(entry.prediction))
         self.entries[number] = entry
-        self._changed_at[number] = self.version + 1
         if entry.outcome != before.outcome:
             self._count(before.outcome, -1)
             self._count(entry.outcome, 1)
-        self.version += 1
+        self._changes.append(number)
         return entry
 
     def tell(self, note: str) -> None:
         """Say what holds all of it up; an empty string where nothing does."""
         if note != self.note:
             self.note = note
-            self.version += 1
+            self._changes.append(_NO_ENTRY)
 
     def _count(self, outcome: str, change: int) -> None:
         self._counts[outcome] = self._counts.get(outcome, 0) + change
@@ -133,10 +131,15 @@ class Tally:
         open_ = self._counts.get("waiting", 0) + self._counts.get("running", 0)
         return len(self.entries) - open_
 
+    @property
+    def version(self) -> int:
+        """Grows with every change."""
+        return len(self._changes)
+
     def changed_since(self, version: int) -> list[Entry]:
-        """The entries that changed after a version, in the order asked."""
-        changed = list(self._changed_at)  # before the entries: one too many is no harm
-        return [self.entries[n] for n, at in enumerate(changed) if at > version]
+        """The entries that changed after a version, in the order asked; it costs as many."""
+        changed = set(self._changes[version:]) - {_NO_ENTRY}
+        return [self.entries[number] for number in sorted(changed)]
 
     def left_s(self, now_s: float) -> float | None:
         """About how many seconds are left at the pace so far; `None` while that cannot be told."""

@@ -139,6 +139,7 @@ def unload(shell: InteractiveShell) -> None:
     reset_settings()
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
-    for name in ("explorer", "session", "runs.jq", "views.card"):  # imported if ever used
+    used = "explorer", "session", "runs.jq", "views.card", "views.batch"
+    for name in used:  # if ever
         if module := sys.modules.get(f"replicate_magic.{name}"):
             module.close()

@@ -162,16 +162,18 @@ def choose_batch(look: Look, place: Place = "auto", *, background: bool = False)
     """The view of a batch for whoever is watching; the arguments are those of `choose`."""
     if not (look.answer or look.status):
         return NoBatchView()
-    from replicate_magic.views import batch
-
     where = find_place() if place == "auto" else place
-    if where == "browser":
-        return batch.PageBatchView(look)
+    if where == "browser" and _has_widgets():
+        from replicate_magic.views.batch import LiveBatchView
+
+        return LiveBatchView(look)
     if background:
         return NoBatchView()
-    if where == "headless":
-        return batch.StaticBatchView(look)
-    return batch.TextBatchView(look, bar=where == "terminal" and sys.stderr.isatty())
+    from replicate_magic.views.batch_text import StaticBatchView, TextBatchView
+
+    if where in {"headless", "browser"}:
+        return StaticBatchView(look)
+    return TextBatchView(look, bar=where == "terminal" and sys.stderr.isatty())
 
 
 def close_batch(view: BatchView, tally: Tally | None, *, why: str = "") -> None:

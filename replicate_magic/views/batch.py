@@ -1,123 +1,215 @@
-"""Owns the views of a batch: a file that is executed, a terminal, a page; must hold no logic."""
+"""Owns the live table of a batch: the widget, and its end as a document.
+
+The page's side is `batch.js`; what it is sent is `batch_frames.py`'s.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import display
+import anywidget
+from IPython.display import DisplayHandle, display
+from traitlets import Dict, Unicode
 
-from replicate_magic.plain import printable
-from replicate_magic.views.comparison import bundle, live_html, summary, table_text
+from replicate_magic.plain import count
+from replicate_magic.views import comparison, widgets
+from replicate_magic.views.batch_frames import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from replicate_magic.tally import Tally
     from replicate_magic.views import Look
+    from replicate_magic.views.html import Bundle
 
-_FRAME_S = 0.5
+_HERE = Path(__file__).parent
+_KEPT = 5  # finished tables: each may hold a document of a megabyte
 
 
-class StaticBatchView:
-    """Shows nothing until the end: for a file that is executed with nobody watching.
+class BatchTable(anywidget.AnyWidget):
+    """The widget: what the page has been sent, and the way to it.
+
+    Its traits are read only to tell a page that comes late; frames go as messages, each of a
+    bounded size, and such a page asks for the rest.
 
     Args:
-        look: how much is shown.
+        tally: the batch.
+        answers: whether what the models answer is shown.
+    """
+
+    _esm = _HERE / "batch.js"
+    _css = _HERE / "batch.css"
+    table = Dict().tag(sync=True, to_json=lambda _, table: table.from_number(0))
+    html = Unicode().tag(sync=True, to_json=lambda _, table: table.markup)
+
+    def __init__(self, tally: Tally, *, answers: bool) -> None:
+        self.frames = Frames(answers=answers)
+        self.markup = ""
+        self._tally: Tally | None = tally
+        self._last: dict[str, Any] = {}
+        self._over = False
+        self._cancel: Callable[[int | None], None] | None = None
+        self._look: Callable[[int, bool], None] | None = None
+        super().__init__()
+        widgets.let_clicks_in(self.comm)
+        self.on_msg(self._hear)
+
+    def on_cancel(self, cancel: Callable[[int | None], None]) -> None:
+        """Call `cancel` on a click; it may come on any thread."""
+        self._cancel = cancel
+
+    def on_look(self, look: Callable[[int, bool], None]) -> None:
+        """Call `look` where a row is opened or closed; it may come on any thread."""
+        self._look = look
+
+    def tell(self, tally: Tally) -> None:
+        """Send the page what is new, in one message; nothing where nothing is."""
+        self._tally = tally
+        frame = self.frames.new(tally, time.monotonic())
+        if frame:
+            self.send(frame)
+
+    def end(self, tally: Tally, markup: str, *, why: str, stays: bool) -> None:
+        """Tell that all has ended.
+
+        Args:
+            tally: what is known.
+            markup: safe HTML to be shown in place of the table, for a page that asks for news.
+            why: what went wrong, in a line or two.
+            stays: whether the table itself stays, and may still be asked for its rows.
+        """
+        self._over, self.frames.why = True, why
+        frame = self.frames.new(tally, time.monotonic(), over=True)
+        if frame:
+            self.send({**frame, "behind": self.frames.is_behind})
+        self._cancel = self._look = None  # and all that is behind them
+        self.markup = "" if stays else markup
+        if not stays:
+            self._last = {**self.from_number(0), "rows": [], "next": None}
+            self._tally = None
+
+    def from_number(self, first: int) -> dict[str, Any]:
+        """All that a late page has to know, rows from one on."""
+        if self._tally is None:
+            return self._last
+        return self.frames.from_number(self._tally, first, time.monotonic(), over=self._over)
+
+    def _hear(self, _table: BatchTable, content: Any, _buffers: Any) -> None:
+        match content:
+            case {"ask": "cancel", "number": int() | None as number}:
+                self.send({"heard": number})
+                if self._cancel:
+                    self._cancel(number)
+            case {"ask": "look", "number": int(number), "known": known}:
+                self._open(number, known)
+            case {"ask": "look away", "number": int(number)}:
+                self._look_away(number)
+            case {"ask": "news", "from": int(first)}:
+                self.send(self.from_number(first))
+            case {"ask": "end"}:
+                self.send({"html": self.markup})
+
+    def _open(self, number: int, known: Any) -> None:
+        tally = self._tally
+        if tally is None or not self.frames.answers or not 0 <= number < len(tally.entries):
+            return
+        if self._look:
+            self._look(number, True)  # noqa: FBT003  (the view's protocol)
+        frame, left = self.frames.look(tally, number, known)
+        for one in left:
+            self._look_away(one)
+        self.send(frame)
+
+    def _look_away(self, number: int) -> None:
+        self.frames.look_away(number)
+        if self._look:
+            self._look(number, False)  # noqa: FBT003  (the view's protocol)
+
+
+class LiveBatchView:
+    """Draws a batch as a live table, and leaves a document in its place.
+
+    Args:
+        look: how much is shown, and how.
     """
 
     def __init__(self, look: Look) -> None:
         self._look = look
+        self._table: BatchTable | None = None
+        self._handle: DisplayHandle | None = None
+        self._displayed = False
+        self._cancel: Callable[[int | None], None] | None = None
+        self._on_look: Callable[[int, bool], None] | None = None
 
     def on_cancel(self, cancel: Callable[[int | None], None]) -> None:
-        """Nobody is there to cancel."""
+        """Call `cancel` where the person asks for it."""
+        self._cancel = cancel
 
     def on_look(self, look: Callable[[int, bool], None]) -> None:
-        """Nobody looks."""
+        """Call `look` where a row is opened or closed."""
+        self._on_look = look
 
     def update(self, tally: Tally) -> None:
-        """Show nothing."""
+        """Send the table what is new."""
+        self._opened(tally).tell(tally)
 
     def close(self, tally: Tally | None, *, why: str = "") -> None:
-        """Show what is to stay."""
-        if tally is not None:
-            display(_bundle(tally, why, self._look), raw=True)
-
-
-class PageBatchView(StaticBatchView):
-    """A display that is written anew while the batch runs, and stays as a table.
-
-    Args:
-        look: how much is shown.
-    """
-
-    def __init__(self, look: Look) -> None:
-        super().__init__(look)
-        self._handle: Any = None
-        self._drawn_s = 0.0
-
-    def update(self, tally: Tally) -> None:
-        """Draw how far it is, twice a second."""
-        now_s = time.monotonic()
-        if now_s - self._drawn_s >= _FRAME_S:
-            self._drawn_s = now_s
-            self._show({"text/plain": summary(tally, now_s), "text/html": live_html(tally, now_s)})
-
-    def close(self, tally: Tally | None, *, why: str = "") -> None:
-        """Leave what is to stay in its place."""
-        if tally is not None:
-            self._show(_bundle(tally, why, self._look))
-        elif self._handle is not None:
-            self._show({"text/plain": ""})
-
-    def _show(self, data: dict[str, str]) -> None:
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
-        else:
-            self._handle.update(data, raw=True)
-
-
-class TextBatchView(StaticBatchView):
-    """A bar in a terminal, and the table at the end.
-
-    Args:
-        look: how much is shown.
-        bar: whether there is a terminal for a bar.
-    """
-
-    def __init__(self, look: Look, *, bar: bool) -> None:
-        super().__init__(look)
-        self._wants_bar = bar and look.status
-        self._bar: Any = None
-
-    def update(self, tally: Tally) -> None:
-        """Move the bar."""
-        if not self._wants_bar:
+        """Leave what is to stay in the table's place."""
+        if tally is None:
+            self._leave_nothing()
             return
-        if self._bar is None:
-            from tqdm import tqdm
+        bundle = comparison.bundle(tally, self._look, why=why)
+        if self._table:
+            stays = self._look.keep_widget
+            self._table.end(tally, bundle["text/html"], why=why, stays=stays)
+            _FINISHED.add(self._table, stays=stays)
+        self._replace(bundle)
 
-            self._bar = tqdm(total=tally.total, unit="run", file=sys.stderr, leave=False)
-        counts = tally.counts()
-        told = [f"{many:,} {word}" for word, many in counts.items() if word != "waiting"]
-        self._bar.set_postfix_str(tally.note or ", ".join(told), refresh=False)
-        self._bar.n = tally.ended
-        self._bar.refresh()
+    def _opened(self, tally: Tally) -> BatchTable:
+        if self._table is None:
+            self._table = BatchTable(tally, answers=self._look.answer)
+            if self._cancel:
+                self._table.on_cancel(self._cancel)
+            if self._on_look:
+                self._table.on_look(self._on_look)
+            data, metadata = widgets.shown_as(self._table)
+            data["text/plain"] = _begun(tally)
+            self._handle = DisplayHandle()
+            display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
+            self._displayed = True
+        return self._table
 
-    def close(self, tally: Tally | None, *, why: str = "") -> None:
-        """Take the bar away, and print the table."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        if tally is not None:
-            ended_s = tally.ended_s or time.monotonic()
-            line = summary(tally, ended_s, ended=True) if self._look.status else ""
-            text = table_text(tally) if self._look.answer else ""
-            parts = [part for part in (text, line, printable(why)) if part]
-            if parts:
-                print("\n\n".join(parts))  # noqa: T201  (a terminal's own view)
+    def _replace(self, bundle: Mapping[str, str]) -> None:
+        data: Bundle = dict(bundle)
+        if self._handle is None:
+            display(data, raw=True)
+            return
+        if not self._displayed:  # as far as is known: an interrupt came in between
+            display(data, raw=True, display_id=self._handle.display_id)
+        if self._table and self._look.keep_widget:
+            shown, metadata = widgets.shown_as(self._table)
+            self._handle.update({**shown, **data}, metadata=metadata, raw=True)
+            return
+        self._handle.update(data, raw=True)
+
+    def _leave_nothing(self) -> None:
+        if self._handle:
+            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        if self._table:
+            widgets.close(self._table)
 
 
-def _bundle(tally: Tally, why: str, look: Look) -> dict[str, str]:
-    return bundle(tally, why, answers=look.answer, status=look.status)
+def _begun(tally: Tally) -> str:
+    """What a reader without widgets is told of a batch on its way."""
+    of = count(tally.total, "request") if tally.total is not None else "requests"
+    return f"{of} on their way: batch {tally.batch_id}"
+
+
+_FINISHED = widgets.Finished(_KEPT)  # holds nothing before its first use
+
+
+def close() -> None:
+    """Close the tables that are kept."""
+    _FINISHED.close()

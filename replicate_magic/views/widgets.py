@@ -1,0 +1,63 @@
+"""Owns what all widgets need of Jupyter: to be shown, to be heard, to be closed in the end."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import anywidget
+
+
+def let_clicks_in(comm: Any) -> None:
+    """Let what the page says be heard while the cell blocks, where the kernel has threads for it.
+
+    ipykernel 7.4 sends what the page tells a comm to the thread that the comm was last used from,
+    which is the one that blocks; without this hook it goes where the page asked, as in 7.0 to 7.3.
+    The hook is private, so it may be gone; then there is nothing to be done.
+    """
+    if getattr(comm, "_reply_subshell_for", None):
+        comm._reply_subshell_for = None  # noqa: SLF001  (there is no public way)
+
+
+def shown_as(widget: anywidget.AnyWidget) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The bundle that has front ends draw the widget, and what Colab needs to know of it."""
+    data, metadata = widget._repr_mimebundle_() or ({}, {})
+    return dict(data), dict(metadata)
+
+
+class Finished:
+    """Widgets that have ended: of those with a document in their place, the last stay open.
+
+    A page that was reloaded meanwhile still shows them.
+
+    Args:
+        most: how many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._replaced: deque[anywidget.AnyWidget] = deque()
+        self._staying: set[anywidget.AnyWidget] = set()
+
+    def add(self, widget: anywidget.AnyWidget, *, stays: bool) -> None:
+        """Keep a widget open, for good where it stays in the notebook."""
+        if stays:
+            self._staying.add(widget)
+        elif widget not in self._replaced:
+            self._replaced.append(widget)
+        while len(self._replaced) > self._most:
+            close(self._replaced.popleft())
+
+    def close(self) -> None:
+        """Close them all."""
+        for widget in (*self._replaced, *self._staying):
+            close(widget)
+        self._replaced.clear()
+        self._staying.clear()
+
+
+def close(widget: anywidget.AnyWidget) -> None:
+    """Close a widget, and the one that lays it out."""
+    widget.layout.close()
+    widget.close()
