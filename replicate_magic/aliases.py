@@ -9,7 +9,6 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from replicate_magic.cell.plan import read_target
 from replicate_magic.errors import CellError
 from replicate_magic.filed import Filed, replace_file
 from replicate_magic.plain import did_you_mean, one_line
@@ -55,6 +54,8 @@ def read_model(word: str) -> Target:
     Raises:
         CellError: it is neither.
     """
+    from replicate_magic.cell.plan import read_target
+
     try:
         return read_target(resolved(word))
     except CellError as error:
@@ -69,6 +70,8 @@ def checked(aliases: Mapping[str, str]) -> Mapping[str, str]:
     Raises:
         CellError: a name is none, or what it stands for is no model.
     """
+    from replicate_magic.cell.plan import read_target
+
     for name, model in aliases.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise CellError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import errors, tokens
 from replicate_magic.api import protocol
@@ -132,6 +132,13 @@ class Endpoints:
                 except local.EngineError as error:
                     raise errors.EngineUnavailable(str(error)) from error
             return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+
+
+def embedded_schemas() -> dict[str, dict[str, Any]]:
+    """The OpenAPI schemas of the embedded engine's models, by name; it is not started for that."""
+    from replicate_magic.local import catalog
+
+    return catalog.schemas()
 
 
 def configured_base() -> str:

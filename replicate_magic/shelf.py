@@ -23,6 +23,7 @@ _FOLDER = "schemas"
 _FORMAT = 1
 _MOST_BYTES = 1_000_000  # read in ten milliseconds; the largest schemas there are have a tenth
 _MOST_FILES = 300
+_HEAD_BYTES = 1_000  # of a file, in which it says what it is about
 _FIELDS = tuple(one.name for one in fields(Described))
 _FAULTS = (OSError, ValueError, TypeError, RecursionError)  # of the disk, and of what stands there
 
@@ -48,6 +49,27 @@ def read(base: str, target: str) -> Kept | None:
         if stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES:
             return _kept(json.loads(path.read_bytes()), base, target)
     return None
+
+
+def targets(base: str) -> list[str]:
+    """Of which targets of an API there is a description, the newest first."""
+    heads: list[tuple[float, str]] = []
+    with suppress(*_FAULTS), os.scandir(home() / _FOLDER) as entries:
+        for entry in entries:
+            if entry.name.endswith(".json") and entry.is_file(follow_symlinks=False):
+                at_s = entry.stat(follow_symlinks=False).st_mtime
+                heads.append((at_s, _target_in(Path(entry.path), base)))
+    return [target for _, target in sorted(heads, reverse=True) if target]
+
+
+def _target_in(path: Path, base: str) -> str:
+    """Which target of an API a file is about, by its beginning; empty where it is none."""
+    with suppress(*_FAULTS), path.open("rb") as file:
+        head, cut, _ = file.read(_HEAD_BYTES).partition(b', "fetched_at"')
+        about = json.loads(head + b"}") if cut else {}
+        if about.get("format") == _FORMAT and about.get("base") == base:
+            return str(about.get("target") or "")
+    return ""
 
 
 def write(base: str, target: str, kept: Kept) -> None:

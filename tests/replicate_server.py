@@ -14,8 +14,8 @@ It speaks HTTP/1.1 on two ports: the API on one, streams and files on "another o
 prediction does is a story: steps that are played once it is created. What goes wrong is a fault: a
 coroutine function that is handed the `Exchange` and answers it in place of the honest answer.
 
-Routes: model, versions, version, deployment, create, get, list, cancel, upload, account, stream,
-file.
+Routes: model, versions, version, deployment, search, create, get, list, cancel, upload, account,
+stream, file.
 """
 
 from __future__ import annotations
@@ -469,6 +469,7 @@ class Model:
     versions: tuple = (VERSION, OLDER)  # newest first
     told: bool = True  # whether `is_official` is in the answer
     internal: str | None = None  # the name that predictions carry in place of the model's
+    description: str = ""  # as the search tells it
 
 
 class Replicate:
@@ -715,7 +716,7 @@ class Replicate:
     def http_date(self):
         return format_datetime(self.time(), usegmt=True)
 
-    async def act(self, request):  # noqa: PLR0911  (one a route)
+    async def act(self, request):  # noqa: C901, PLR0911  (one a route)
         """Do what a request asks for; the honest answer."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if request.place == "api" and token != self.token:
@@ -734,11 +735,22 @@ class Replicate:
                 return self._list(request.query)
             case "account":
                 return reply(200, {"type": "user", "username": "ada", "name": "Ada"})
+            case "search":
+                return self._search(request.query)
             case "get" | "cancel":
                 return self._prediction(path[1], cancel=request.route == "cancel")
             case "model" | "versions" | "version" | "deployment":
                 return self._described(request.route, f"{path[1]}/{path[2]}", path[-1])
         return NOT_FOUND
+
+    def _search(self, query):
+        found = []
+        for name, model in self.models.items():
+            if query["query"].lower() in name.lower():
+                owner, _, short = name.partition("/")
+                raw = {"owner": owner, "name": short, "description": model.description}
+                found.append({"model": {**raw, "run_count": 1_234}, "metadata": {"score": 1}})
+        return reply(200, {"query": query["query"], "models": found, "collections": []})
 
     def _described(self, what, name, last):
         if what == "deployment" and name in self.deployments:
@@ -905,6 +917,7 @@ _ROUTES = (
     ("api", "POST", r"/predictions/[^/]+/cancel", "cancel"),
     ("api", "GET", r"/predictions", "list"),
     ("api", "GET", r"/account", "account"),
+    ("api", "GET", r"/search", "search"),
     ("api", "GET", r"/predictions/[^/]+", "get"),
     ("api", "GET", r"/models/[^/]+/[^/]+", "model"),
     ("api", "GET", r"/models/[^/]+/[^/]+/versions", "versions"),

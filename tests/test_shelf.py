@@ -56,6 +56,19 @@ def test_what_is_written_is_read():
     assert read() == KEPT
 
 
+def test_the_targets_of_an_api_are_listed_the_newest_first(folder):
+    assert shelf.targets(BASE) == []
+    for number, name in enumerate(("acme/old", "acme/new")):
+        write(target=name)
+        [file] = [one for one in folder.iterdir() if name in one.read_text()]
+        os.utime(file, (number, number))
+    shelf.write("https://elsewhere.example/v1", "acme/other", KEPT)
+    (folder / "damaged.json").write_text('{"format": 1, "base": "https://api')
+    (folder / "foreign.json").write_text("[1]")
+    (folder / "folder.json").mkdir()
+    assert shelf.targets(BASE) == ["acme/new", "acme/old"]
+
+
 def test_nothing_is_read_where_nothing_was_written(home):
     assert read() is None
     assert not home.exists()

@@ -175,6 +175,11 @@ def models_request() -> APIRequest:
     return APIRequest(method="GET", path="/models")
 
 
+def search_request(query: str, limit: int) -> APIRequest:
+    """The GET of models, collections and docs that fit; so many models at most."""
+    return APIRequest(method="GET", path=f"/search?{urlencode({'query': query, 'limit': limit})}")
+
+
 def version_request(target: Target, version: str) -> APIRequest:
     """The GET of one version of a model."""
     path = f"{model_request(target).path}/versions/{_segment(version)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replicate_magic.cell.options import OPTIONS, Option
-from replicate_magic.notebook.command_line import COMMANDS
+from replicate_magic.notebook.command_line import COMMANDS, FILTERS
 
 if TYPE_CHECKING:
     from replicate_magic.notebook.command_line import Command
@@ -43,15 +43,26 @@ An input that is {{row.column}} alone is left out where the column is missing; w
 an error.
 """
 
-_FILTERS = """\
-Filters
-  model=owner/name          all versions of it
-  status=failed             succeeded, failed, canceled, aborted, starting, processing
-  since=7d  until=          how long ago (90m, 12h, 7d) or when: 2026-01-31, 2026-01-31T12:00 (UTC)
-  tag=TEXT                  exactly this tag
-  text=TEXT                 stands in the prompt or the output
-  limit=N                   only so many, the newest
-"""
+
+class Filter(NamedTuple):
+    """A filter of runs, as help shows it."""
+
+    value: str
+    help: str
+
+
+FILTER_HELP = {
+    "model": Filter("owner/name", "all versions of it"),
+    "status": Filter("failed", "succeeded, failed, canceled, aborted, starting, processing"),
+    "since": Filter(
+        "7d", "how long ago (90m, 12h, 7d) or when: 2026-01-31, 2026-01-31T12:00 (UTC)"
+    ),
+    "until": Filter("1d", "as since=; up to then"),
+    "tag": Filter("TEXT", "exactly this tag"),
+    "text": Filter("TEXT", "stands in the prompt or the output"),
+    "limit": Filter("N", "only so many, the newest"),
+}
+"""What each of `command_line.FILTERS` is, in their order."""
 
 _TAIL = """\
 Afterwards `_` holds the Prediction: _.text, _.output, _.metrics, _.jq(".metrics.predict_time").
@@ -97,10 +108,15 @@ def _command_text(command: Command) -> str:
     lines = [f"{usage}{filters} [options]" if command.options else f"{usage}{filters}", ""]
     lines += [f"{command.help[0].upper()}{command.help[1:]}.", ""]
     if command.filters:
-        lines += [_FILTERS]
+        lines += ["Filters", *map(_filter_line, FILTERS), ""]
     if command.options:
         lines += ["Options", *map(_option_line, command.options), ""]
     return "\n".join(lines)
+
+
+def _filter_line(name: str) -> str:
+    told = FILTER_HELP[name]
+    return f"  {f'{name}={told.value}':<26}{told.help}"
 
 
 def _option_line(option: Option) -> str:

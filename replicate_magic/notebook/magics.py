@@ -19,6 +19,7 @@ from IPython.core.magic import (
 from replicate_magic.cell.grammar import parse_line
 from replicate_magic.cell.options import duration
 from replicate_magic.errors import CellError
+from replicate_magic.notebook import completer
 from replicate_magic.notebook.cell_run import CellRun, names_a_model, tell_of_history
 from replicate_magic.notebook.command_line import COMMANDS, parse_command
 from replicate_magic.notebook.config import Configured
@@ -124,12 +125,14 @@ def _no_command(command: str) -> str:
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics."""
+    """Register the magics, and have them completed."""
     shell.register_magics(ReplicateMagics)
+    completer.install(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take the magics away, the lazy entry too, and end what they have running."""
+    completer.remove(shell)
     manager = shell.magics_manager
     for table in manager.magics.values():
         table.pop("replicate", None)
@@ -139,7 +142,7 @@ def unload(shell: InteractiveShell) -> None:
     reset_settings()
     manager.lazy_magics.pop("replicate", None)
     getattr(manager, "_loaded_lazy", set()).discard("replicate_magic")
-    used = "explorer", "session", "runs.jq", "views.card", "views.batch"
+    used = "explorer", "session", "notebook.recall", "runs.jq", "views.card", "views.batch"
     for name in used:  # if ever
         if module := sys.modules.get(f"replicate_magic.{name}"):
             module.close()

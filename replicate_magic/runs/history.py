@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from replicate_magic.runs.batch_items import BatchItem, BatchRecord, State
     from replicate_magic.runs.frame import RunsFrame
+    from replicate_magic.runs.glance import Glance
     from replicate_magic.runs.record import Record
     from replicate_magic.runs.store import Store
 
@@ -128,6 +129,14 @@ class History(Keeping):
         last = None if limit is None else nth - 1 + limit
         found = self._records(lambda store: store.answers(request_sha256, limit=last))
         return found[nth - 1 : last]
+
+    def glances(self, *, prefix: str = "", limit: int) -> list[Glance]:
+        """The newest runs at a glance; with a prefix some of those whose ids begin so."""
+        from replicate_magic.runs.glance import newest_first
+
+        stores = self._stores()
+        found = [one for store in stores for one in store.glances(prefix=prefix, limit=limit)]
+        return newest_first(found)[:limit]
 
     def unfinished(self) -> list[Record]:
         """The predictions whose end is not known here, newest first."""

@@ -51,6 +51,11 @@ class Keeping:
         """Whether the file is open."""
         return self._file is not None
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever kept; reading begins a file where there is none."""
+        return self.is_open or self._spare is not None or self.path.exists()
+
     def open(self) -> None:
         """Opens the file, if it is not open: it may take a while to find it locked."""
         self._store()

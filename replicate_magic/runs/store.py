@@ -18,6 +18,7 @@ from replicate_magic.plain import one_line
 from replicate_magic.prediction import FINAL
 from replicate_magic.runs.batches import Batches, forget
 from replicate_magic.runs.database import open_file, open_memory
+from replicate_magic.runs.glance import Glance, glances
 from replicate_magic.runs.lines import line_of, read_lines
 from replicate_magic.runs.query import OF_BATCH, OF_ITEM, OF_REQUEST, Query, selection
 from replicate_magic.runs.record import (
@@ -252,6 +253,11 @@ class Store:
             return []
         end = f"{prefix}\U0010ffff"
         return self._records("id = ?", prefix) or self._records("id >= ? AND id < ?", prefix, end)
+
+    def glances(self, *, prefix: str = "", limit: int) -> list[Glance]:
+        """The newest runs at a glance; with a prefix some of those whose ids begin so."""
+        with self._connections.lent() as connection:
+            return glances(connection, prefix=prefix, limit=limit)
 
     def answers(
         self, request_sha256: str, *, nth: int = 1, limit: int | None = None
