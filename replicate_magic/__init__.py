@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from replicate_magic.aliases import alias
     from replicate_magic.batch_job import BatchJob
     from replicate_magic.batches import abatch, batch, resume
+    from replicate_magic.call_code import Code
     from replicate_magic.cell.info import ModelInfo
+    from replicate_magic.difference import Difference
     from replicate_magic.errors import (
         APIError,
         BatchFailed,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.notebook.status import status
+    from replicate_magic.past import cancel, code, diff, rerun, show
     from replicate_magic.prediction import OutputFile, Prediction
     from replicate_magic.runs.transfer import export_runs, import_runs
     from replicate_magic.tables import jq, plot, runs, stats
@@ -56,9 +59,11 @@ __all__ = [
     "BatchFailed",
     "BatchJob",
     "CellError",
+    "Code",
     "ConnectionFailed",
     "ConnectionLost",
     "CreateUnclear",
+    "Difference",
     "EngineUnavailable",
     "HistoryError",
     "InputError",
@@ -85,6 +90,9 @@ __all__ = [
     "arun",
     "attach",
     "batch",
+    "cancel",
+    "code",
+    "diff",
     "export_runs",
     "import_runs",
     "info",
@@ -92,10 +100,12 @@ __all__ = [
     "login",
     "logout",
     "plot",
+    "rerun",
     "resume",
     "run",
     "runs",
     "serve",
+    "show",
     "start",
     "stats",
     "status",
@@ -103,6 +113,8 @@ __all__ = [
 
 _ROOMS = {
     "BatchJob": "batch_job",
+    "Code": "call_code",
+    "Difference": "difference",
     "Job": "job",
     "ModelInfo": "cell.info",
     "OutputFile": "prediction",
@@ -112,6 +124,9 @@ _ROOMS = {
     "arun": "functions",
     "attach": "functions",
     "batch": "batches",
+    "cancel": "past",
+    "code": "past",
+    "diff": "past",
     "export_runs": "runs.transfer",
     "import_runs": "runs.transfer",
     "info": "functions",
@@ -119,10 +134,12 @@ _ROOMS = {
     "login": "account",
     "logout": "account",
     "plot": "tables",
+    "rerun": "past",
     "resume": "batches",
     "run": "functions",
     "runs": "tables",
     "serve": "local",
+    "show": "past",
     "start": "functions",
     "stats": "tables",
     "status": "notebook.status",

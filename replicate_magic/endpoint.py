@@ -66,7 +66,7 @@ class Endpoints:
         """
         if target.kind == "cog":
             return Endpoint(str(target), "")
-        if target.is_local and not _is_here(configured_base()):
+        if self.is_embedded(target):
             return self._embedded()
         configured = self.configured()
         if not configured.token and not _is_here(configured.base):
@@ -104,6 +104,16 @@ class Endpoints:
         if _is_here(base) and not _answers(base):
             raise errors.NotFound(f"The engine at {base} has ended.", status=404)
         raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
+
+    @staticmethod
+    def is_embedded(target: Target) -> bool:
+        """Whether it runs on this process's own engine."""
+        return target.is_local and not _is_here(configured_base())
+
+    @staticmethod
+    def needs_token(base: str) -> bool:
+        """Whether nobody answers at an address without a token: an engine of this machine may."""
+        return not _is_here(base)
 
     def is_gone(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint was the embedded engine, and its process has ended."""

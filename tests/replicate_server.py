@@ -765,7 +765,8 @@ class Replicate:
             return NOT_FOUND
         if what == "version":
             known = last in model.versions
-            return reply(200, {"id": last, "openapi_schema": model.schema}) if known else NOT_FOUND
+            told = {"id": last, "created_at": "2026-01-01T00:00:00Z", "cog_version": "0.16.9"}
+            return reply(200, {**told, "openapi_schema": model.schema}) if known else NOT_FOUND
         owner, _, short = name.partition("/")
         latest = [{"id": one, "openapi_schema": model.schema} for one in model.versions]
         if what == "versions":

@@ -137,7 +137,7 @@ def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
     text = body
     if text is not None and not options.raw:
         header, text = split_header(text)
-    inputs = dict(_mapping_from(options.input_from, evaluate))
+    inputs = {**line.base, **_mapping_from(options.input_from, evaluate)}
     for key, given in {**header, **line.inputs}.items():
         inputs[key] = given if options.raw else expanded(given, evaluate)
     written = text

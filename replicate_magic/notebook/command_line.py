@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.grammar import tokenize
-from replicate_magic.cell.options import MOST_AT_ONCE, Option, take_option
+from replicate_magic.cell.options import MOST_AT_ONCE, OPTIONS, Option, take_option
 from replicate_magic.errors import CellError
 from replicate_magic.plain import did_you_mean
 
@@ -36,6 +36,7 @@ class Command:
         needs: how many it takes, at least.
         filters: whether it takes `model=…` and the like.
         pairs: whether it takes NAME=VALUE of any name.
+        inputs: whether it takes inputs of a model, and is read as a cell's line is.
         options: its options.
     """
 
@@ -46,6 +47,7 @@ class Command:
     needs: int = 0
     filters: bool = False
     pairs: bool = False
+    inputs: bool = False
     options: tuple[Option, ...] = ()
 
 
@@ -100,6 +102,27 @@ COMMANDS = (
                 help="watch each of them for this long (default 1h); it goes on after that",
             ),
         ),
+    ),
+    Command(
+        name="show", usage="ID", words=1, needs=1,
+        help="a run as its cell showed it; one that had not ended is asked about",
+    ),
+    Command(
+        name="cancel", usage="[ID]", words=1,
+        help="end a run, also one of another kernel; without ID the one that this kernel runs",
+        options=(Option(name="all", kind="flag", help="end all that this kernel runs"),),
+    ),
+    Command(
+        name="rerun", usage="ID [key=value …]", inputs=True, options=OPTIONS,
+        help="run the same once more: model, version, and the inputs but for those given anew",
+    ),
+    Command(
+        name="diff", usage="A B", words=2, needs=2,
+        help="two runs beside each other: inputs, versions, outputs word by word, metrics",
+    ),
+    Command(
+        name="code", usage="ID", words=1, needs=1,
+        help="a run as a curl line, with Python's official client, and as a cell",
     ),
     Command(
         name="resume", usage="[BATCH]", words=1,

@@ -11,12 +11,14 @@ from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
 from replicate_magic.notebook import setup_commands
+from replicate_magic.notebook.past_commands import Past
 from replicate_magic.order import Conditions
 from replicate_magic.plain import count
 from replicate_magic.recording import prediction_of
 from replicate_magic.runs.accessor import SUGGESTS_MAP, Jq
 from replicate_magic.runs.frame import pairs_of
-from replicate_magic.runs.history import found, the_history
+from replicate_magic.runs.history import the_history
+from replicate_magic.runs.picking import found
 from replicate_magic.runs.query import Query, moment
 from replicate_magic.runs.transfer import export_runs, import_runs
 from replicate_magic.session import the_session
@@ -59,6 +61,7 @@ class Commands:
     ) -> None:
         self._shell = shell
         self._evaluate = evaluate
+        self._past = Past(evaluate)
         self._place = place
         self._prices = prices
         self._timeout_s = timeout_s
@@ -73,6 +76,10 @@ class Commands:
             "explore": self._explore,
             "info": self._info,
             "attach": self._attach,
+            "show": self._past.show,
+            "cancel": self._past.cancel,
+            "diff": self._past.diff,
+            "code": self._past.code,
             "resume": self._resume,
             "wait": self._wait,
             "export": self._export,

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.errors import HistoryError, NotFound
-from replicate_magic.plain import one_line
+from replicate_magic.errors import HistoryError
 from replicate_magic.runs.keeping import Keeping
 from replicate_magic.runs.prices import Earlier
 from replicate_magic.runs.query import Query
@@ -283,26 +282,6 @@ def the_history() -> History:
     """The history in the present home; it is not opened by that."""
     path = home() / _NAME
     return _HISTORIES.get(path) or _HISTORIES.setdefault(path, History(path))
-
-
-def found(prefix: str) -> Record:
-    """The one prediction whose id begins so.
-
-    Raises:
-        NotFound: there is none, or several.
-    """
-    records = the_history().find(prefix)
-    if len(records) == 1:
-        return records[0]
-    shown = one_line(prefix, limit=60)
-    if not records:
-        raise NotFound(
-            f"No run of the history has an id that begins with {shown}. "
-            "%replicate runs --remote fetches the account's predictions.",
-            status=404,
-        )
-    listed = ", ".join(f"{record.id} ({record.origin})" for record in records[:5])
-    raise NotFound(f"{shown} begins several ids: {listed}.", status=404)
 
 
 def warn_of_history() -> None:
