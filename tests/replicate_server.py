@@ -892,6 +892,8 @@ class Replicate:
                 "name": name,
                 "content_type": part.get_content_type(),
                 "size": len(data),
+                "etag": key,
+                "metadata": {},
                 "checksums": {"sha256": hashlib.sha256(data).hexdigest()},
                 "created_at": now.isoformat(),
                 "expires_at": (now + self.lives).isoformat(),
