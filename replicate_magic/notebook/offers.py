@@ -130,6 +130,8 @@ class Offers:
         if cursor.quote:
             return found
         filters = self._filters(cursor) if command.filters else ()
+        if command.inputs and cursor.place:
+            filters = self._inputs(cursor)
         return [*found, *filters, *(() if cursor.text else self._options(cursor))]
 
     def _filters(self, cursor: Cursor) -> Iterable[Offer]:
@@ -223,7 +225,7 @@ class Offers:
 
     def _fields(self, cursor: Cursor) -> Iterator[tuple[InputField, ModelInfo]]:
         """The inputs of the models on the line, those that can be written there."""
-        named = list(filter(None, map(_target, cursor.others.words)))
+        named = list(filter(None, map(_target, self._named(cursor))))
         if cursor.form == "run":
             named = named[:1]
         if not named and self._default_model:
@@ -232,6 +234,14 @@ class Offers:
             for field in info.inputs or ():
                 if spelling.is_key(field.name):
                     yield field, info
+
+    def _named(self, cursor: Cursor) -> Sequence[str]:
+        """The words that may be models; where a run is named, its own."""
+        words = cursor.others.words
+        command = _command(cursor.form)
+        if command is None or not command.inputs or not words:
+            return words
+        return [run.model for run in self._recall.runs(words[0]) if run.id.startswith(words[0])][:1]
 
     def _field(self, cursor: Cursor) -> InputField | None:
         found = (field for field, _ in self._fields(cursor) if field.name == cursor.key)
@@ -247,7 +257,7 @@ class Offers:
 
     def _values(self, cursor: Cursor) -> Iterable[Offer]:
         command = _command(cursor.form)
-        if command is not None:
+        if command is not None and not command.inputs:
             return self._of_filter(command, cursor)
         if cursor.kind == "file":
             return self._files(cursor)

@@ -51,9 +51,12 @@ _CELL = (
 )
 _TEXT = "white-space: pre-wrap; overflow-wrap: anywhere"
 _VALUE = f"{_CELL}; {_TEXT}; min-width: 8em"
-_NUMBER = f"{_CELL}; white-space: nowrap; font-variant-numeric: tabular-nums"
-_REMOVED = "background: #c628282e; color: inherit; border-radius: 2px"
-_ADDED = "background: #2e7d3238; color: inherit; text-decoration: none; border-radius: 2px"
+_NUMBER = f"{_CELL}; text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums"
+_REMOVED = "background: #c628282e; color: inherit; border-radius: 2px; padding: 0 1px"
+_ADDED = (
+    "background: #2e7d3238; color: inherit; text-decoration: none; border-radius: 2px; "
+    "padding: 0 1px"
+)
 _PART = f"{QUIET}; margin: 0.9em 0 0.2em"
 _PAIR = "display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start"
 
@@ -175,7 +178,15 @@ def _metrics_html(found: Difference) -> str:
     if not rows:
         return ""
     title = f'<div style="{_PART}">metrics</div>\n'
-    return f'{title}<table style="{_TABLE}">\n<tbody>\n{rows}</tbody>\n</table>\n'
+    heads = "".join(
+        f'<th scope="col" align="right" style="{_NUMBER}; font-weight: normal; {cells.QUIET}">'
+        f"{label}</th>"
+        for label in ("", "before", "after", "more")
+    )
+    return (
+        f'{title}<table style="{_TABLE}">\n<thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{rows}</tbody>\n</table>\n"
+    )
 
 
 def _measure_row(measure: Measure) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.hiding import hidden_names
 from replicate_magic.difference import text_parts
-from replicate_magic.plain import one_line, printable
+from replicate_magic.plain import dollars, one_line, printable
 from replicate_magic.views import cells
 from replicate_magic.views.status import duration, name, state
 
@@ -25,6 +25,7 @@ MOST_FILES = 6
 ABSENT = "not given"
 
 _MOST_CHANGES = 60
+_SECONDS = {"predict_time", "total_time", "time_to_first_token"}
 _AROUND_CHARS = 160  # of what is the same, beside what is not
 
 
@@ -97,16 +98,18 @@ def numbers(measure: Measure) -> tuple[str, str, str]:
     if not more:
         return before, after, "" if more is None else "the same"
     sign = "+" if more > 0 else "-"
-    told = f"{sign}{_number(measure.name, abs(more))}"
+    is_money = measure.name.endswith("_usd")
+    told = f"{sign}{dollars(abs(more)) if is_money else _number(measure.name, abs(more))}"
     if measure.before:
-        told += f" ({sign}{abs(more / measure.before):,.0%})".replace("%", " %")
+        percent = 100 * abs(more / measure.before)
+        told += f" ({sign}{percent:,.0f} %)" if percent >= 1 else f" ({sign}{percent:.1f} %)"
     return before, after, told
 
 
 def _number(label: str, value: float | None) -> str:
     if value is None:
         return ""
-    if label.endswith("_time") and 0 <= value < 1e9:
+    if label in _SECONDS and 0 <= value < 1e9:
         return duration(value)
     return cells.number(label)(value).text
 

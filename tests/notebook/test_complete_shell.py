@@ -165,6 +165,18 @@ def test_runs_by_their_ids_the_newest_first(complete):
     assert complete("%replicate attach q‸") == {}
 
 
+def test_ids_for_what_is_done_about_a_run_and_inputs_for_one_that_is_run_again(complete):
+    keep(1, model="acme/painter")
+    keep(2, status="processing")
+    for command in ("show", "rerun", "code", "diff", "diff p002"):
+        assert "p001" in complete(f"%replicate {command} p‸", replaces="p")
+    assert "p002" not in complete("%replicate diff p002 p‸")
+    assert list(complete("%replicate cancel ‸")) == ["p002", "p001", "--all"]
+    soon(lambda: "steps=" in complete("%replicate rerun p001 ‸"))
+    assert list(complete("%replicate rerun p001 style=in‸")) == ["ink"]
+    assert "--grid" in complete("%replicate rerun p001 --‸")
+
+
 def test_a_run_that_is_not_among_the_newest_is_found_by_its_beginning(complete):
     records = [(number, timedelta(minutes=number)) for number in range(1_005)]
     the_history().save_all([
