@@ -202,14 +202,14 @@ def _end_where_made(record: Record) -> Outcome:
     """
     if is_on_a_server(record):
         return _end_on_a_server(record)
-    endpoint = the_session().endpoints.at(record.origin)
+    subject = f"{one_line(record.model)} {record.id}"
 
     async def work(_: object) -> tuple[dict[str, object], bool]:
         client = await the_session().runner.client(endpoint)
-        subject = f"{one_line(record.model)} {record.id}"
         return await end(client, record.id, subject=subject, within_s=_END_WITHIN_S)
 
     try:
+        endpoint = the_session().endpoints.at(record.origin)
         raw, was_told = now(work)
     except errors.NotFound:
         settle(record)  # which raises the same, and marks the row

@@ -159,18 +159,20 @@ def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replic
     ended = replicate.remember(status="succeeded", output=["Done"], **known)
     foreign = replicate.remember(status="succeeded", output=["Elsewhere"], **known)
     rows = [{**ended, "status": "starting", "output": None}, dict(running)]
+    late = replicate.remember(status="processing", **known)
+    rows.append(dict(late))
     lost = {**ended, "id": "l" * 26, "status": "starting", "output": None}
     keep(environment, *rows, lost, origin=base)
 
-    def stop():
-        running["status"] = "canceled"
+    def ends(raw, status):
+        async def fault(exchange):
+            raw["status"] = status
+            await exchange.send(await exchange.honest())
 
-    async def canceling(exchange):
-        stop()
-        await exchange.send(await exchange.honest())
+        return fault
 
     forbidden = answer(403, {"title": "Forbidden", "detail": "Not yours", "status": 403})
-    replicate.fails("cancel", forbidden, canceling)
+    replicate.fails("cancel", forbidden, ends(running, "canceled"), ends(late, "succeeded"))
     outputs = execute(
         f"x = %replicate cancel {ended['id'][:9]}",
         f"x = %replicate cancel {running['id']}",
@@ -180,6 +182,7 @@ def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replic
         f"x = %replicate cancel {lost['id']}",
         f"x = %replicate show {'q' * 26}",
         f"%replicate show {ended['id'][:8]}zzz",
+        f"x = %replicate cancel {late['id']}\nprint(x.status)",
         "x = %replicate runs\nprint(sorted(x.status))",
     )
 
@@ -194,4 +197,5 @@ def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replic
     assert f"{base} has none either." in outputs[6].told
     assert f"Did you mean {ended['id']} (acme/poet)?" in outputs[7].told
     assert "%replicate runs lists them." in outputs[7].told
-    assert outputs[8].text == "['canceled', 'starting', 'succeeded', 'succeeded']"
+    assert "succeeded before it could be canceled." in outputs[8].printed
+    assert outputs[9].text == "['canceled', 'starting', 'succeeded', 'succeeded', 'succeeded']"
