@@ -152,3 +152,21 @@ def test_an_engine_and_a_cog_server_have_their_own_addresses():
     assert json.loads(words[-1]) == {"input": inputs}
     assert cog.cell == "%%replicate http://localhost:5000\nit's"
     compile(cog.python, "python", "exec")
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_code_of_an_engine_that_was_started_by_hand_runs(engine, shell, home, monkeypatch):
+    monkeypatch.setenv("REPLICATE_BASE_URL", engine.base_url)
+    monkeypatch.setenv("REPLICATE_API_TOKEN", engine.token)
+    run = rm.run("local/smollm2-135m-instruct", prompt="it's", max_tokens=2, seed=1)
+    code = rm.code(run.id)
+    run_curl(code.curl, engine.token)
+    run_python(code.python)
+    shell.run_cell(code.cell).raise_error()
+    listed = httpx.get(
+        f"{engine.base_url}/v1/predictions", headers={"authorization": f"Bearer {engine.token}"}
+    ).json()["results"]
+
+    assert [one["input"] for one in listed[:4]] == [run.input] * 4
+    assert engine.token not in str(code)

@@ -54,7 +54,7 @@ _VALUE = f"{_CELL}; {_TEXT}; min-width: 8em"
 _NUMBER = f"{_CELL}; text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums"
 _REMOVED = "background: #c628282e; color: inherit; border-radius: 2px; padding: 0 1px"
 _ADDED = (
-    "background: #2e7d3238; color: inherit; text-decoration: none; border-radius: 2px; "
+    "background: #2e7d3250; color: inherit; text-decoration: none; border-radius: 2px; "
     "padding: 0 1px"
 )
 _PART = f"{QUIET}; margin: 0.9em 0 0.2em"
@@ -69,13 +69,9 @@ def difference_bundle(found: Difference) -> dict[str, str]:
 def _as_html(found: Difference) -> str:
     said = "".join(f'<div style="{QUIET}">{html.escape(note)}</div>\n' for note in notes(found))
     if found.is_same_run:
-        return f'<div style="{_BLOCK}">{_heads(found)}{said}</div>'
+        return f'<div style="{_BLOCK}"><div>{_run_html(found.before)}</div>\n{said}</div>'
     parts = [_table_html(found), said, _output_html(found), _metrics_html(found)]
     return f'<div class="{_NO_FORMULAS}" style="{_BLOCK}" dir="auto">\n{"".join(parts)}</div>'
-
-
-def _heads(found: Difference) -> str:
-    return "".join(f"<div>{_run_html(one)}</div>\n" for one in (found.before, found.after))
 
 
 def _run_html(prediction: Prediction) -> str:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 def as_text(found: Difference) -> str:
-    """Both runs, and what differs, safe to print."""
-    blocks = [f"before  {run_line(found.before)}\nafter   {run_line(found.after)}"]
+    """Both runs, and what differs."""
     if found.is_same_run:
-        return "\n".join([*blocks, *notes(found)])
+        return "\n".join([run_line(found.before), *notes(found)])
+    blocks = [f"before  {run_line(found.before)}\nafter   {run_line(found.after)}"]
     rows = [(label, f"{one or 'none'} → {other or 'none'}") for label, one, other in facts(found)]
     rows += [(one_line(one.name, limit=40), _change_text(one)) for one in shown_inputs(found)]
     blocks += [_columns(rows), "\n".join(notes(found)), _output_text(found)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,7 @@ def test_a_run_is_shown_whole_once_and_rerun_with_changes_and_compared(execute, 
     assert failed.error.startswith("PredictionFailed")
 
 
+@pytest.mark.slow
 def test_the_options_of_a_cell_make_many_of_a_rerun(execute, replicate):
     *_, many, dry, typed = execute(
         RUN,
@@ -127,6 +129,25 @@ def test_secrets_and_files_that_are_gone_are_to_be_given_again(execute, replicat
     assert "key={{key}}" in outputs[8].text
     assert "hunter" not in outputs[8].text
     assert replicate.token not in outputs[8].text
+
+
+@pytest.mark.slow
+def test_a_file_that_replicate_has_deleted_comes_from_its_saved_copy(execute, replicate):
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(20)
+    made = f"{replicate.other_url}/files/made.png"
+    replicate.files["made.png"] = ("image/png", picture)
+    shape = {"type": "string", "format": "uri"}
+    replicate.models["acme/maker"] = Model(official=True, schema=openapi(shape, **INPUTS))
+    replicate.tells(become("succeeded", output=made))
+    _, again = execute(
+        "first = %replicate run acme/maker prompt=a\n"
+        f"second = %replicate run acme/maker prompt=b image={made}",
+        "x = %replicate rerun {{second}} -q",
+    )
+
+    sent = [request.json["input"].get("image") for request in replicate.seen("create")]
+    assert again.error is None
+    assert sent == [None, made, f"data:image/png;base64,{base64.b64encode(picture).decode()}"]
 
 
 def test_a_run_in_the_background_is_canceled_and_what_the_api_says_is_told(console, replicate):
