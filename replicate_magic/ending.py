@@ -200,20 +200,25 @@ def _end_where_made(record: Record) -> Outcome:
         NotFound: it is not known there; its row is marked.
         ReplicateMagicError: it could not be told to stop.
     """
-    if is_on_a_server(record):
-        return _end_on_a_server(record)
+    try:
+        return _end_on_a_server(record) if is_on_a_server(record) else _end_at_the_api(record)
+    except errors.NotFound:
+        settle(record)  # which raises the same, and marks the row
+        raise
+    except errors.ReplicateMagicError as error:
+        error.add_note(f"{one_line(record.model)} ({record.id}) may still be running.")
+        raise
+
+
+def _end_at_the_api(record: Record) -> Outcome:
+    endpoint = the_session().endpoints.at(record.origin)
     subject = f"{one_line(record.model)} {record.id}"
 
     async def work(_: object) -> tuple[dict[str, object], bool]:
         client = await the_session().runner.client(endpoint)
         return await end(client, record.id, subject=subject, within_s=_END_WITHIN_S)
 
-    try:
-        endpoint = the_session().endpoints.at(record.origin)
-        raw, was_told = now(work)
-    except errors.NotFound:
-        settle(record)  # which raises the same, and marks the row
-        raise
+    raw, was_told = now(work)
     if not is_final(raw):
         prediction = Prediction(model=record.model, raw=raw)
         return Outcome(prediction, _unseen(prediction))
