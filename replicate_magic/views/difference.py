@@ -46,12 +46,12 @@ _BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
 _NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 _TABLE = "border-collapse: collapse; border: none; margin: 0; table-layout: auto"
 _CELL = (
-    "padding: 0.35em 0.7em 0.35em 0; vertical-align: top; text-align: start; border: none; "
+    "padding: 0.35em 0.7em 0.35em 0; vertical-align: top; text-align: left; border: none; "
     "border-bottom: 1px solid var(--jp-border-color2, #8884)"
 )
 _TEXT = "white-space: pre-wrap; overflow-wrap: anywhere"
 _VALUE = f"{_CELL}; {_TEXT}; min-width: 8em"
-_NUMBER = f"{_CELL}; text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums"
+_NUMBER = f"{_CELL}; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums"
 _REMOVED = "background: #c628282e; color: inherit; border-radius: 2px; padding: 0 1px"
 _ADDED = (
     "background: #2e7d3250; color: inherit; text-decoration: none; border-radius: 2px; "

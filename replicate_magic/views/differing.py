@@ -98,12 +98,20 @@ def numbers(measure: Measure) -> tuple[str, str, str]:
     if not more:
         return before, after, "" if more is None else "the same"
     sign = "+" if more > 0 else "-"
-    is_money = measure.name.endswith("_usd")
-    told = f"{sign}{dollars(abs(more)) if is_money else _number(measure.name, abs(more))}"
+    told = f"{sign}{_amount(measure.name, abs(more))}"
     if measure.before:
         percent = 100 * abs(more / measure.before)
         told += f" ({sign}{percent:,.0f} %)" if percent >= 1 else f" ({sign}{percent:.1f} %)"
     return before, after, told
+
+
+def _amount(label: str, more: float) -> str:
+    """How much more or less, also where that is little."""
+    if label.endswith("_usd"):
+        return dollars(more)
+    if label in _SECONDS and more < 0.0095:
+        return f"{1_000 * more:.1f} ms"
+    return _number(label, more)
 
 
 def _number(label: str, value: float | None) -> str:
