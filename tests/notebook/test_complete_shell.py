@@ -95,7 +95,7 @@ def complete(shell, home, replicate, monkeypatch):
 
 def keep(number, *, model="acme/poet", status="succeeded", ago=timedelta(0), tag=None, **raw):
     """A run of history."""
-    created = (NOW - ago).isoformat()
+    created = (datetime.now(UTC) - ago).isoformat()
     raw = {"id": f"p{number:03}", "status": status, "created_at": created, **raw}
     local = {"tag": tag} if tag else {}
     the_history().save(
