@@ -71,6 +71,7 @@ def complete(shell, home, replicate, monkeypatch):
     monkeypatch.setenv("REPLICATE_API_TOKEN", replicate.token)
     known = Recall(patience_s=10)
     completer.install(shell, known)
+    variables = dict(shell.user_ns)
 
     def complete(marked, replaces=None):
         before, _, after = marked.partition("‸")
@@ -90,7 +91,8 @@ def complete(shell, home, replicate, monkeypatch):
     complete.settle = settle
     yield complete
     recall.close()  # before the server ends
-    shell.reset(new_session=False)
+    shell.user_ns.clear()
+    shell.user_ns.update(variables)
 
 
 def keep(number, *, model="acme/poet", status="succeeded", ago=timedelta(0), tag=None, **raw):
