@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_bar_says_how_many_are_done_and_what_holds_it_up(tally, capsys):
     assert "1 running" in told.err
     assert "rate limit, again in 8 s" in told.err
     assert told.out == ""
+
+
+def test_a_bar_leaves_no_thread(tally):
+    before = set(threading.enumerate())
+    view = TextBatchView(Look(), bar=True)
+    view.update(tally)
+    view.close(None)
+
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_batch_of_unknown_length_has_a_count(capsys):
