@@ -7,6 +7,7 @@ import time
 
 import pytest
 from made_batch import HOSTILE, ended, running, tally_of, waiting
+from tqdm import tqdm
 
 from replicate_magic.views import Look
 from replicate_magic.views.batch_text import StaticBatchView, TextBatchView
@@ -40,7 +41,8 @@ def test_a_bar_says_how_many_are_done_and_what_holds_it_up(tally, capsys):
     assert told.out == ""
 
 
-def test_a_bar_leaves_no_thread(tally):
+def test_a_bar_leaves_no_thread(tally, monkeypatch):
+    monkeypatch.setattr(tqdm, "monitor", None)  # as in a process that has had no bar
     before = set(threading.enumerate())
     view = TextBatchView(Look(), bar=True)
     view.update(tally)
