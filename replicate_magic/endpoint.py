@@ -141,6 +141,13 @@ def embedded_schemas() -> dict[str, dict[str, Any]]:
     return catalog.schemas()
 
 
+def embedded_models() -> dict[str, str]:
+    """What the embedded engine's models are, by name; it is not started for that."""
+    from replicate_magic.local import catalog
+
+    return {info.full_name: info.description for info in catalog.INFOS}
+
+
 def configured_base() -> str:
     """The address of the API that the environment names.
 
