@@ -17,7 +17,7 @@ from replicate_magic.cell.schema import InputField, read_schema
 from replicate_magic.plain import did_you_mean, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 METHODS = ("GET", "HEAD", "QUERY", "POST", "PUT", "PATCH", "DELETE")
 """The methods that are sent; the first three change nothing."""
@@ -101,17 +101,6 @@ def as_of() -> str:
     return str(_table()["as_of"])
 
 
-def fields_of(method: str, path: str) -> tuple[Field, ...]:
-    """What an operation takes; nothing where it is unknown.
-
-    Args:
-        method: in any case.
-        path: as it is written in the table, or as it is sent.
-    """
-    found = find(method, path)
-    return found.fields if found else ()
-
-
 def find(method: str, path: str) -> Operation | None:
     """The operation that a method and a path mean, if the description has it."""
     return next((one for one in at(path) if one.method == method.upper()), None)
@@ -119,7 +108,7 @@ def find(method: str, path: str) -> Operation | None:
 
 def at(path: str) -> tuple[Operation, ...]:
     """The operations of a path, whose holes may be filled or not."""
-    return tuple(one for one in operations() if _fits(path, one.path))
+    return tuple(one for one in operations() if fits(path.split("/"), one.path.split("/")))
 
 
 def holes(path: str) -> dict[str, str]:
@@ -145,8 +134,8 @@ def _after(path: str, template: str) -> str:
     )
 
 
-def _fits(path: str, template: str) -> bool:
-    steps, known = path.split("/"), template.split("/")
+def fits(steps: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether the steps of a path are those of the table, whose holes take anything."""
     return len(steps) == len(known) and all(
         step == one or (bool(step) and bool(_HOLE.fullmatch(one)))
         for step, one in zip(steps, known, strict=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.options import Option
     from replicate_magic.cell.plan import Target
     from replicate_magic.cell.schema import InputField
+    from replicate_magic.notebook.call_offers import Call
     from replicate_magic.notebook.command_line import Command
     from replicate_magic.notebook.names import Names
     from replicate_magic.notebook.recall import Recall
@@ -44,7 +45,9 @@ _MOST_RUNS = 60
 _SHORTEST_SEARCH = 3  # characters
 _SEARCHED = re.compile(r"(?!local/)[\w./-]+")
 _MODEL = re.compile(r"(deployment:)?[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?|https?://[\w.:/[\]~-]+")
+_PATH = re.compile(r"/?\w+/[\w.-]+(/[\w.-]+)?")
 _ID = re.compile(r"[A-Za-z0-9][\w-]*")
+_FILE = Offer("@", "a file of this machine")
 _STATUSES = (*sorted(FINAL), "starting", "processing")
 _SPANS = {"1h": "an hour", "12h": "12 hours", "1d": "a day", "7d": "a week", "30d": "30 days"}
 _RUN = Offer("run", "run a model, as a cell does; x = %replicate run … keeps the prediction")
@@ -118,6 +121,8 @@ class Offers:
 
     def _words_of(self, command: Command, cursor: Cursor) -> Iterable[Offer]:
         """What may stand behind a command, by the names that its usage has for it."""
+        if command.fields:
+            return self._of_call(cursor)
         does: dict[str, Give] = {
             "ID": self._runs, "A": self._runs, "B": self._runs, "BATCH": self._batches,
             "MODEL": self._models, "METRIC": self._metrics,
@@ -135,6 +140,72 @@ class Offers:
     def _filters(self, cursor: Cursor) -> Iterable[Offer]:
         left = (name for name in FILTERS if name not in cursor.others.keys)
         return fitting([Offer(f"{name}=", FILTER_HELP[name].help) for name in left], cursor.text)
+
+    # -- a call of the API ------------------------------------------------------------------
+
+    def _of_call(self, cursor: Cursor) -> Iterable[Offer]:
+        """Method and path, and then what that operation takes."""
+        from replicate_magic.notebook import call_offers
+
+        written = call_offers.read_words(cursor.others.words[: cursor.place])
+        if not written.path:
+            can_be_method = not (written.method or cursor.quote)
+            found = [
+                *(call_offers.methods(cursor.text) if can_be_method else ()),
+                *self._named_paths(written.method, cursor.text),
+                *call_offers.paths(written.method, cursor.text),
+            ]
+        else:
+            fields = call_offers.fields(written, cursor.text, cursor.others.keys)
+            found = [] if cursor.quote else [*self._inputs_of(written, cursor), *fields]
+        return [*found, *(() if cursor.text or cursor.quote else self._options(cursor))]
+
+    def _named_paths(self, method: str, text: str) -> list[Offer]:
+        """Paths of models and predictions that are known."""
+        begin = text.removeprefix("/")
+        if method not in {"", "GET"} or not begin.startswith(("models/", "predictions/")):
+            return []
+        names = [("models", *pair) for pair in self._known_models(begin.removeprefix("models/"))]
+        runs = [("predictions", *notes.of_run(run)) for run in self._recall.runs()]
+        found = {f"/{room}/{name}": note for room, name, note in [*names, *runs[:_MOST_RUNS]]}
+        offers = [Offer(f"{'/' * text.startswith('/')}{path[1:]}", found[path]) for path in found]
+        return fitting((one for one in offers if _PATH.fullmatch(one.text)), text)
+
+    def _inputs_of(self, written: Call, cursor: Cursor) -> Iterable[Offer]:
+        """The inputs of the model that a call runs."""
+        taken = cursor.others.keys
+        known = [
+            Offer(
+                f"input.{field.name}=", notes.of_taken(field, info.descriptions.get(field.name, ""))
+            )
+            for field, info in self._run_by(written)
+            if not {"input", f"input.{field.name}"} & taken
+        ]
+        return fitting(known, cursor.text)
+
+    def _run_by(self, written: Call) -> Iterator[tuple[InputField, ModelInfo]]:
+        target = _target(written.runs) if written.creates and written.runs else None
+        return self._fields_of([target] if target else [])
+
+    def _of_call_value(self, cursor: Cursor) -> Iterable[Offer]:
+        from replicate_magic.notebook import call_offers
+
+        written = call_offers.read_words(cursor.others.words)
+        known = written.field(cursor.key)
+        if known is None and cursor.key in {"model", "deployment"}:
+            return self._models(cursor)
+        if known and known.name == "version" and written.creates:
+            return self._models(cursor)
+        if known and known.name == "prediction_id":
+            return self._runs(cursor)
+        if known and written.sends(known):
+            return [] if cursor.typed or cursor.quote else [_FILE]
+        if known:
+            return _of_field(known.takes, cursor)
+        room, _, name = cursor.key.partition(".")
+        found = (field for field, _ in self._run_by(written) if field.name == name)
+        field = next(found, None) if room == "input" else None
+        return _of_field(field, cursor) if field else ()
 
     # -- options ----------------------------------------------------------------------------
 
@@ -165,6 +236,8 @@ class Offers:
         }
         if cursor.form == "alias":
             by_name = {"delete": self._aliases}
+        if cursor.form == "api":
+            by_name["save"] = self._files
         give = by_name.get(cursor.option.name) if cursor.option else None
         return give(cursor) if give else ()
 
@@ -228,6 +301,9 @@ class Offers:
             named = named[:1]
         if not named and self._default_model:
             named = list(filter(None, [_target(self._default_model)]))
+        return self._fields_of(named)
+
+    def _fields_of(self, named: Iterable[Target]) -> Iterator[tuple[InputField, ModelInfo]]:
         for info in filter(None, map(self._recall.info, named)):
             for field in info.inputs or ():
                 if spelling.is_key(field.name):
@@ -247,10 +323,11 @@ class Offers:
 
     def _values(self, cursor: Cursor) -> Iterable[Offer]:
         command = _command(cursor.form)
-        if command is not None:
-            return self._of_filter(command, cursor)
-        if cursor.kind == "file":
+        if cursor.kind == "file" and (command is None or command.fields):
             return self._files(cursor)
+        if command is not None:
+            of = self._of_call_value if command.fields else partial(self._of_filter, command)
+            return of(cursor)
         field = self._field(cursor)
         return _of_field(field, cursor) if field else ()
 
@@ -336,7 +413,7 @@ def _of_field(field: InputField, cursor: Cursor) -> Iterable[Offer]:
     from replicate_magic.cell import words
 
     if field.is_file and not (cursor.typed or cursor.quote or cursor.kind == "json"):
-        return [Offer("@", "a file of this machine")]
+        return [_FILE]
     values = [*words.choices(field)] or ([True, False] if "boolean" in field.types else [])
     default = field.default
     if default is not None and not isinstance(default, list | dict) and default not in values:
