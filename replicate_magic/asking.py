@@ -15,9 +15,10 @@ from replicate_magic import bridge, errors, replies
 from replicate_magic.api import answers, operations
 from replicate_magic.api.asked import Question
 from replicate_magic.creating import create
+from replicate_magic.endpoint import without_token
 from replicate_magic.moving import sent_ahead
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions
-from replicate_magic.plain import count
+from replicate_magic.plain import count, one_line
 from replicate_magic.recording import fetched
 from replicate_magic.runs.history import the_history
 from replicate_magic.sending import read_bytes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from replicate_magic.api.answers import Answer
+    from replicate_magic.api.client import Client
     from replicate_magic.api.composed import Composed
     from replicate_magic.endpoint import Endpoint
     from replicate_magic.prediction import Prediction
@@ -127,21 +129,34 @@ async def got(
     Raises:
         ReplicateMagicError: there is no answer.
     """
-    if made.creation:
-        prediction = await create(runner, endpoint, made.creation, tell, timeout_s=asked.timeout_s)
-        return _created(prediction, endpoint.base)
-    client = await runner.client(endpoint)
     try:
-        async with asyncio.timeout(asked.timeout_s):
-            return await _answered(asked, made, Question(client, str(made), tell))
+        if made.creation:
+            creation, within_s = made.creation, asked.timeout_s
+            prediction = await create(runner, endpoint, creation, tell, timeout_s=within_s)
+            return _created(prediction, endpoint.base)
+        return await _in_time(asked, made, await runner.client(endpoint), tell)
     except errors.APIError as error:
+        if error.status == 401 and not endpoint.token:
+            raise without_token(endpoint.base, str(made)) from error
         if error.status in {404, 405}:
             error.args = (f"{error}{_hint(made)}",)
         raise
+
+
+async def _in_time(asked: Call, made: Composed, client: Client, tell: Callable[[str], None]) -> Got:
+    heard = [""]
+
+    def told(news: str) -> None:
+        heard.append(f" The last that was heard: {news}")
+        tell(news)
+
+    try:
+        async with asyncio.timeout(asked.timeout_s):
+            return await _answered(asked, made, Question(client, str(made), told))
     except TimeoutError as error:
         unclear = "" if made.reads else " It may have been done all the same."
         raise errors.ConnectionLost(
-            f"{made}: there was no whole answer in the time given (--timeout).{unclear}"
+            f"{made}: there was no whole answer in the time given (--timeout).{unclear}{heard[-1]}"
         ) from error
 
 
@@ -238,7 +253,11 @@ def called(asked: Call, made: Composed, got: Got) -> Called:
     """
     value, what = got.value, str(made)
     if asked.jq is not None:
-        value = replies.program_value(asked.jq, got.text, asked.args)
+        try:
+            value = replies.program_value(asked.jq, got.text, asked.args)
+        except errors.JqError as error:
+            error.args = (f"{error}{_all_the_same(made, got)}",)
+            raise
         none = ("jq gave no output: None.",) if value is None else ()
         return Called(value=value, notes=(*got.notes, *none))
     if isinstance(value, str):
@@ -252,3 +271,12 @@ def called(asked: Call, made: Composed, got: Got) -> Called:
     if isinstance(value, replies.JSONObject) and made.operation:
         value.hidden = made.operation.secret
     return Called(value=value, notes=got.notes)
+
+
+def _all_the_same(made: Composed, got: Got) -> str:
+    """That something was done though the program fails on the answer, and what came of it."""
+    if made.reads:
+        return ""
+    name = got.value.get("id") if isinstance(got.value, dict) else None
+    told = f", and its id is {one_line(name, limit=80)}" if isinstance(name, str) else ""
+    return f"\n{made} was done all the same{told}."

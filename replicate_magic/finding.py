@@ -11,7 +11,7 @@ from replicate_magic.api import answers, protocol
 from replicate_magic.api.asked import Question
 from replicate_magic.asking import Called
 from replicate_magic.cell.options import whole_number
-from replicate_magic.endpoint import embedded_models
+from replicate_magic.endpoint import embedded_models, without_token
 from replicate_magic.errors import CellError
 from replicate_magic.failure import tell_interrupt
 from replicate_magic.order import replay
@@ -42,10 +42,6 @@ _COLUMNS: dict[Kind, tuple[str, ...]] = {
 _EMPTY_MODEL = dict.fromkeys(_COLUMNS["models"])
 _OLDER = (
     "The search of models, collections and docs is not to be had; this is the older one, of models."
-)
-_WITHOUT = (
-    "{base} wants an API token for a search, and there is none: %replicate login asks for one, or "
-    "set REPLICATE_API_TOKEN."
 )
 
 
@@ -146,7 +142,7 @@ def _asked(query: str, limit: int, tell: Callable[[str], object]) -> _Found:
     except errors.Unauthorized as error:
         if endpoint.token:
             raise
-        raise errors.Unauthorized(_WITHOUT.format(base=endpoint.base), status=401) from error
+        raise without_token(endpoint.base, "a search") from error
 
 
 async def _in_time(

@@ -282,7 +282,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 _ADVICE: dict[int, str] = {
     401: "Check the API token: %replicate status says where it is from.",
     402: "Buy credit at https://replicate.com/account/billing; local/… models cost nothing.",
-    403: "The token has no right to this.",
+    403: "The token has no right to this: %replicate status says whose it is.",
     404: "Check the spelling; a private model needs a token of its owner.",
     422: "Nothing was run.",
     429: "Wait, or raise --timeout so that it waits for you.",

@@ -34,6 +34,7 @@ def api(
     evaluate: Evaluate,
     *,
     push: Callable[[dict[str, Any]], object],
+    keep: Callable[[Any], object],
     default_model: str,
     timeout_s: float,
 ) -> Any:
@@ -43,6 +44,7 @@ def api(
         line: what was written.
         evaluate: gives an expression's value in the user's namespace.
         push: puts variables there.
+        keep: has `_` hold a value.
         default_model: what fills `{owner}/{name}` in the path, where nothing else does.
         timeout_s: how long it may take, where nothing else is said.
 
@@ -56,10 +58,18 @@ def api(
         return None
     path = _free_path(line)
     called = calling.call(asked, _Progress())
-    value = called.value if path is None else _saved(called.value, path)
     _tell(called)
-    if name := line.options.get("output"):
-        push({name: value})
+    name = line.options.get("output")
+    put = keep if name is None else lambda value: push({name: value})
+    value = called.value
+    if path is not None:
+        try:
+            value = _saved(value, path, name or "_")
+        except CellError:
+            put(value)
+            raise
+    if name:
+        put(value)
     return value
 
 
@@ -136,21 +146,30 @@ def _free_path(line: CommandLine) -> Path | None:
             f"--save writes an answer as it came, and --{beside[0]} makes something else of it: "
             "give one of them. Nothing was sent."
         )
-    path = Path(str(options["save"])).expanduser()
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise CellError(f"--save {path}: that is no name of a file in a folder. Nothing was sent.")
-    if path.exists() and not options.get("yes"):
-        raise CellError(f"--save {path}: it exists; --yes replaces it. Nothing was sent.")
-    return path
+    path = Path(str(options["save"]))
+    try:
+        path = path.expanduser()
+        if path.exists() and not path.is_dir() and not options.get("yes"):
+            raise CellError(f"--save {path}: it exists; --yes replaces it. Nothing was sent.")
+        if not path.is_dir() and path.absolute().parent.is_dir():
+            return path
+    except (OSError, ValueError, RuntimeError):  # too long, a null in it, nobody's home
+        pass
+    told = one_line(str(path), limit=80)
+    raise CellError(f"--save {told}: that is no name of a file in a folder. Nothing was sent.")
 
 
-def _saved(value: Any, path: Path) -> Path:
-    """The path, once the answer is there."""
+def _saved(value: Any, path: Path, name: str) -> Path:
+    """The path, once the answer is there.
+
+    Raises:
+        CellError: it cannot be written; the variable of the name is to hold the answer.
+    """
     data = value if isinstance(value, bytes) else json.dumps(value, indent=2).encode()
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise CellError(f"--save {path}: {error.strerror}. The answer is lost.") from error
+        raise CellError(f"--save {path}: {error.strerror}. {name} holds the answer.") from error
     print(f"{size(len(data))} in {path}")  # noqa: T201  (what the person at the line is told)
     return path
 

@@ -175,6 +175,7 @@ class Commands:
             line,
             self._evaluate,
             push=self._shell.push,
+            keep=self._shell.displayhook.update_user_ns,
             default_model=self._default_model,
             timeout_s=self._timeout_s,
         )

@@ -17,12 +17,12 @@ from replicate_magic import aliases
 from replicate_magic.cell import spelling
 from replicate_magic.cell.options import FORMATS, OPTIONS
 from replicate_magic.errors import CellError
-from replicate_magic.notebook import notes
+from replicate_magic.notebook import notes, value_offers
 from replicate_magic.notebook.command_line import COMMANDS, FILTERS
 from replicate_magic.notebook.help import FILTER_HELP
 from replicate_magic.notebook.notes import Answer, Offer, fitting
 from replicate_magic.notebook.recall import EMBEDDED
-from replicate_magic.plain import count, one_line
+from replicate_magic.plain import one_line
 from replicate_magic.prediction import FINAL
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ _SEARCHED = re.compile(r"(?!local/)[\w./-]+")
 _MODEL = re.compile(r"(deployment:)?[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?|https?://[\w.:/[\]~-]+")
 _PATH = re.compile(r"/?\w+/[\w.-]+(/[\w.-]+)?")
 _ID = re.compile(r"[A-Za-z0-9][\w-]*")
-_FILE = Offer("@", "a file of this machine")
 _STATUSES = (*sorted(FINAL), "starting", "processing")
-_SPANS = {"1h": "an hour", "12h": "12 hours", "1d": "a day", "7d": "a week", "30d": "30 days"}
 _RUN = Offer("run", "run a model, as a cell does; x = %replicate run … keeps the prediction")
 _HELP = Offer("help", "all of this, or one command's")
 
@@ -199,13 +197,13 @@ class Offers:
         if known and known.name == "prediction_id":
             return self._runs(cursor)
         if known and written.sends(known):
-            return [] if cursor.typed or cursor.quote else [_FILE]
+            return [] if cursor.typed or cursor.quote else [value_offers.FILE]
         if known:
-            return _of_field(known.takes, cursor)
+            return value_offers.of_field(known.takes, cursor)
         room, _, name = cursor.key.partition(".")
         found = (field for field, _ in self._run_by(written) if field.name == name)
         field = next(found, None) if room == "input" else None
-        return _of_field(field, cursor) if field else ()
+        return value_offers.of_field(field, cursor) if field else ()
 
     # -- options ----------------------------------------------------------------------------
 
@@ -224,12 +222,12 @@ class Offers:
 
         by_name: dict[str, Give] = {
             "grid": self._inputs,
-            "format": partial(_of, FORMATS),
+            "format": partial(value_offers.of, FORMATS),
             "file": self._files,
             "save": self._folders,
             "tag": self._tags,
             "prompt-key": self._prompt_keys,
-            "by": partial(_of, ("model", "status", "tag", "version")),
+            "by": partial(value_offers.of, ("model", "status", "tag", "version")),
             "output": self._variables,
             "input-from": partial(self._variables, suits=names.is_mapping),
             "rows": self._rows,
@@ -329,16 +327,16 @@ class Offers:
             of = self._of_call_value if command.fields else partial(self._of_filter, command)
             return of(cursor)
         field = self._field(cursor)
-        return _of_field(field, cursor) if field else ()
+        return value_offers.of_field(field, cursor) if field else ()
 
     def _of_filter(self, command: Command, cursor: Cursor) -> Iterable[Offer]:
         by_name: dict[str, Give] = {
             "model": self._models,
-            "status": partial(_of, _STATUSES),
+            "status": partial(value_offers.of, _STATUSES),
             "tag": self._tags,
-            "since": _spans,
-            "until": _spans,
-            "limit": partial(_of, ("10", "100", "1000")),
+            "since": value_offers.spans,
+            "until": value_offers.spans,
+            "limit": partial(value_offers.of, ("10", "100", "1000")),
         }
         if command.pairs:  # alias NAME=MODEL
             return self._models(cursor)
@@ -364,10 +362,12 @@ class Offers:
         return fitting(map(notes.of_batch, known), cursor.text)
 
     def _tags(self, cursor: Cursor) -> Iterable[Offer]:
-        return _counted((run.tag for run in self._recall.runs() if run.tag), cursor)
+        return value_offers.counted((run.tag for run in self._recall.runs() if run.tag), cursor)
 
     def _metrics(self, cursor: Cursor) -> Iterable[Offer]:
-        return _counted((key for run in self._recall.runs() for key in _keys(run.metrics)), cursor)
+        return value_offers.counted(
+            (key for run in self._recall.runs() for key in _keys(run.metrics)), cursor
+        )
 
     # -- files ------------------------------------------------------------------------------
 
@@ -389,55 +389,6 @@ class Offers:
 
 
 # -- small ones -------------------------------------------------------------------------------
-
-
-def _of(texts: Iterable[str], cursor: Cursor) -> Iterable[Offer]:
-    return fitting((Offer(text, "choice") for text in texts), cursor.text)
-
-
-def _spans(cursor: Cursor) -> Iterable[Offer]:
-    spans = [Offer(span, f"{said} ago") for span, said in _SPANS.items()]
-    return fitting(spans, cursor.text)
-
-
-def _counted(found: Iterable[str], cursor: Cursor) -> Iterable[Offer]:
-    """What was there, in the order in which it was first seen, and in how many runs."""
-    counted: dict[str, int] = {}
-    for text in found:
-        counted[text] = counted.get(text, 0) + 1
-    return _spelled(((text, count(many, "run")) for text, many in counted.items()), cursor)
-
-
-def _of_field(field: InputField, cursor: Cursor) -> Iterable[Offer]:
-    """The choices of an input, or its default."""
-    from replicate_magic.cell import words
-
-    if field.is_file and not (cursor.typed or cursor.quote or cursor.kind == "json"):
-        return [_FILE]
-    values = [*words.choices(field)] or ([True, False] if "boolean" in field.types else [])
-    default = field.default
-    if default is not None and not isinstance(default, list | dict) and default not in values:
-        values.insert(0, default)
-    told = [(value, "default" if value == default else "choice") for value in values]
-    if cursor.kind != "json":
-        return _spelled(((_text(value), note) for value, note in told), cursor)
-    as_json = ((spelling.as_json(value, cursor.quote), note) for value, note in told)
-    return fitting([Offer(text, note) for text, note in as_json if text], cursor.typed)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else spelling.as_json(value) or ""
-
-
-def _spelled(pairs: Iterable[tuple[str, str]], cursor: Cursor) -> list[Offer]:
-    """Texts that begin with what is written, as they are to be written there."""
-    offers = []
-    for text, note in pairs:
-        if text and text.lower().startswith(cursor.text.lower()):
-            in_header, quote = cursor.in_header, cursor.quote
-            spelled = spelling.in_header(text) if in_header else spelling.value(text, quote)
-            offers += [] if spelled is None else [Offer(spelled, note)]
-    return offers
 
 
 def _target(word: str) -> Target | None:

@@ -91,6 +91,15 @@ def test_a_program_is_checked_before_anything_is_sent(replicate, program):
     assert replicate.requests == []
 
 
+def test_what_was_done_is_told_where_the_program_fails_on_the_answer(replicate):
+    with pytest.raises(errors.JqError) as error:
+        call_api("POST", CREATE, {"input.prompt": "x"}, jq=".status | tonumber", yes=True)
+
+    name = replicate.predictions[0]["id"]
+    assert f"POST {CREATE} was done all the same, and its id is {name}." in str(error.value)
+    assert row().id == name
+
+
 def test_text_is_a_str_and_takes_no_jq(replicate):
     path = "/models/acme/poet/readme"
     replicate.answers["GET", path] = reply(200, "# Poet\n")
@@ -287,7 +296,7 @@ def test_what_changes_something_is_sent_again_after_a_429(replicate):
 def test_time_is_over_when_it_is(replicate):
     replicate.fails("account", always=answer(503))
 
-    with pytest.raises(errors.ConnectionLost, match="in the time given"):
+    with pytest.raises(errors.ConnectionLost, match=r"in the time given.*HTTP 503"):
         call_api("GET", "/account", timeout=0.3)
 
 
@@ -366,7 +375,7 @@ def test_a_404_names_what_is_near(replicate, method, path, told):
     ("fault", "kind", "told"),
     [
         (answer(401, {"detail": "No"}), errors.Unauthorized, "status says where it is from"),
-        (answer(403, {"detail": "No"}), errors.Unauthorized, "no right to this"),
+        (answer(403, {"detail": "No"}), errors.Unauthorized, "status says whose it is"),
         (answer(422, {"detail": "- x: bad"}), errors.InvalidInput, "- x: bad"),
         (answer(400, {"detail": "Bad"}), errors.APIError, "Bad (HTTP 400)"),
         (web_page(), errors.UnexpectedAnswer, "web page"),
@@ -385,6 +394,14 @@ def test_without_a_token_the_next_step_is_told(monkeypatch):
 
     with pytest.raises(errors.Unauthorized, match="There is no API token"):
         call_api("GET", "/account")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/account"), ("POST", CREATE)])
+def test_an_api_that_wants_a_token_is_told_to_have_none(replicate, monkeypatch, method, path):
+    monkeypatch.delenv("REPLICATE_API_TOKEN")
+
+    with pytest.raises(errors.Unauthorized, match="there is none: %replicate login asks for one"):
+        call_api(method, path, {"input": {}} if method == "POST" else {}, yes=True)
 
 
 def test_nothing_is_sent_where_history_alone_answers(replicate, monkeypatch):

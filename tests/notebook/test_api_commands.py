@@ -28,6 +28,8 @@ def test_answers_are_shown_kept_and_told(execute, replicate, tmp_path):
         f"%replicate api POST /files content=@{tmp_path / 'a.txt'} --jq .size",
         f"%replicate api /account --save {tmp_path / 'account.json'}",
         f"%replicate api /account --save {tmp_path / 'account.json'}",
+        "%replicate api /account --save /dev/full -y",
+        "print(b'ada' in _)",
         "%config ReplicateMagics.default_model = 'acme/sketch'\n"
         "%replicate api /models/{owner}/{name} --jq .name",
         "%replicate api /account --jq '.username == $x' --arg x={{'a' + 'da'}}",
@@ -45,7 +47,8 @@ def test_answers_are_shown_kept_and_told(execute, replicate, tmp_path):
     assert shown[8].startswith(f"50 B in {tmp_path / 'account.json'}")
     assert (tmp_path / "account.json").read_text().startswith('{"type": "user"')
     assert "it exists; --yes replaces it. Nothing was sent." in outputs[9].told
-    assert shown[10:] == ["'sketch'", "True"]
+    assert "/dev/full: No space left on device. _ holds the answer." in outputs[10].told
+    assert shown[11:] == ["True", "'sketch'", "True"]
 
 
 def test_a_prediction_goes_on_by_itself_and_attach_follows_it(execute, replicate):
@@ -106,6 +109,7 @@ def test_a_search_is_a_table_and_a_frame(execute, replicate):
         ("api /predictions/{prediction_id}", "write prediction_id=… behind it"),
         ("api /account --save x --jq .", "give one of them"),
         ("api /account --save /none/x", "no name of a file in a folder"),
+        (f"api /account --save {'x' * 300}", "no name of a file in a folder"),
         ("api POST /files content=@none.txt", "No such file"),
         ("api POST /predictions version=x input=y", "no JSON object"),
         ("search --limit 51 x", "from 1 to 50"),
