@@ -17,7 +17,7 @@ from replicate_magic.asking import Call, called, got
 from replicate_magic.cell.options import duration
 from replicate_magic.cell.plan import Target
 from replicate_magic.endpoint import configured_base
-from replicate_magic.errors import JqError, NotInHistory
+from replicate_magic.errors import CellError, JqError, NotInHistory
 from replicate_magic.failure import tell_interrupt
 from replicate_magic.order import DEFAULT_TIMEOUT_S, replay
 from replicate_magic.runs.history import the_history, warn_of_history
@@ -86,6 +86,8 @@ def call_api(
         APIError: Replicate refused.
         ReplicateMagicError: there is no answer.
     """
+    if not (isinstance(method, str) and isinstance(path, str)):
+        raise CellError('Method and path are texts: call_api("GET", "/models"). Nothing was sent.')
     seconds = timeout if isinstance(timeout, str) or timeout is None else f"{timeout:.3f}"
     asked = call(
         Call(

@@ -89,7 +89,7 @@ def find(
     Raises:
         ReplicateMagicError: as `search` does.
     """
-    query = " ".join(words.split())
+    query = " ".join(words.split()) if isinstance(words, str) else ""
     if not query:
         raise CellError("There is nothing to search for: write %replicate search WORDS.")
     if kind not in KINDS:

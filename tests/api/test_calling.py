@@ -389,6 +389,12 @@ def test_refusals_are_told_as_elsewhere(replicate, fault, kind, told):
         call_api("GET", "/account")
 
 
+@pytest.mark.parametrize("words", [("GET", None), (None, "/models"), (b"GET", "/models")])
+def test_what_is_no_text_is_refused(words):
+    with pytest.raises(errors.CellError, match="Method and path are texts"):
+        call_api(*words)
+
+
 def test_without_a_token_the_next_step_is_told(monkeypatch):
     monkeypatch.delenv("REPLICATE_BASE_URL", raising=False)
 
