@@ -172,7 +172,7 @@ def _hint(made: Composed) -> str:
 
 def _created(prediction: Prediction, base: str) -> Got:
     name, raw = prediction.id, dict(prediction.raw)
-    goes_on = "" if prediction.final else f"; %replicate attach {name[:8]} follows it"
+    goes_on = "" if prediction.final else f", and followed; %replicate attach {name[:8]} shows it"
     note = f"Prediction {name} of {prediction.model} is in the history{goes_on}."
     return Got(raw, json.dumps(raw), (note,), base)
 

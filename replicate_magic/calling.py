@@ -19,7 +19,7 @@ from replicate_magic.cell.plan import Target
 from replicate_magic.endpoint import configured_base
 from replicate_magic.errors import CellError, JqError, NotInHistory
 from replicate_magic.failure import tell_interrupt
-from replicate_magic.order import DEFAULT_TIMEOUT_S, replay
+from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay
 from replicate_magic.runs.history import the_history, warn_of_history
 from replicate_magic.runs.prices import is_free
 from replicate_magic.sending import read_bytes
@@ -78,7 +78,7 @@ def call_api(
     Returns:
         For a list a DataFrame, one row an item (predictions have the columns of `runs`); for an
         object a `dict`, for text a `str`, for a file `bytes`, and `None` for an empty answer. A
-        prediction that is created is in the history too, and `attach` follows it.
+        prediction that is created is in the history, and followed in the background.
 
     Raises:
         CellError: it makes no sense, or wants `yes`. Nothing was sent.
@@ -129,7 +129,17 @@ def call(asked: Call, tell: Callable[[str], object] = lambda _: None) -> Called:
     except KeyboardInterrupt as interrupt:
         tell_interrupt(interrupt, f"{made} was interrupted.{_after_interrupt(made)}")
         raise
+    if made.creation:
+        _watch(str(answered.value["id"]))
     return called(asked, made, answered)
+
+
+def _watch(prediction_id: str) -> None:
+    """Have its row completed: Replicate deletes an hour later what it has not by then."""
+    with suppress(errors.ReplicateMagicError):
+        for record in the_history().find(prediction_id):
+            if record.id == prediction_id and not record.final:
+                the_session().watch(record, Conditions())
 
 
 def _after_interrupt(made: Composed) -> str:

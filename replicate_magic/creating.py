@@ -1,4 +1,4 @@
-"""Owns creating a prediction that nobody follows here: paid, kept in history, and left to run."""
+"""Owns creating a prediction as a call of the API has it, kept in history; must not follow it."""
 
 from __future__ import annotations
 

@@ -435,11 +435,29 @@ def test_a_prediction_is_created_once_and_has_a_row(replicate):
 
     assert create.json == {"webhook": "https://x.example", "input": {"prompt": "x"}}
     assert (
-        f"Prediction {name} of acme/poet is in the history; %replicate attach {name[:8]}"
+        f"Prediction {name} of acme/poet is in the history, and followed; %replicate attach"
         in (made.notes[0])
     )
     assert (row().id, row().origin, row().prompt) == (name, f"{replicate.url}/v1", "x")
-    assert session.the_session().unfinished() == [row()]
+    [job] = session.the_session().background()
+    job.wait()
+    assert (row().final, row().output) == (True, "Hello world")
+
+
+def test_what_is_followed_goes_on_where_this_process_ends_and_ends_where_it_is_canceled(replicate):
+    replicate.tells(hold(), become("succeeded"))
+    left = call_api("POST", CREATE, {"input.prompt": "x"}, yes=True)["id"]
+    replicate.until(lambda: replicate.seen("stream"))
+    session.close()
+    assert [one.id for one in session.the_session().unfinished()] == [left]
+    assert not replicate.seen("cancel")
+
+    ended = call_api("POST", CREATE, {"input.prompt": "y"}, yes=True)["id"]
+    [job] = session.the_session().background()
+    replicate.until(lambda: len(replicate.seen("stream")) > 1)
+    job.cancel()
+    replicate.until(lambda: replicate.seen("cancel"))
+    assert [one.path for one in replicate.seen("cancel")] == [f"/v1/predictions/{ended}/cancel"]
 
 
 def test_inputs_are_typed_by_the_models_schema_and_the_api_has_the_last_word(replicate):

@@ -51,12 +51,12 @@ def test_answers_are_shown_kept_and_told(execute, replicate, tmp_path):
     assert shown[11:] == ["True", "'sketch'", "True"]
 
 
-def test_a_prediction_goes_on_by_itself_and_attach_follows_it(execute, replicate):
+def test_a_prediction_is_followed_to_its_end_and_can_be_watched_meanwhile(execute, replicate):
     dry, _, shown, attached = execute(
         '%replicate api POST /models/acme/poet/predictions input.prompt="a b" --dry-run',
         "p = %replicate api POST /models/acme/poet/predictions input.prompt='a b' --yes",
         "%replicate api /predictions",
-        "x = %replicate attach",
+        "import replicate_magic as rm\nprint(rm.attach(p['id']).text)",
     )
 
     assert dry.text.startswith(f"POST {replicate.url}/v1/models/acme/poet/predictions\n")
@@ -65,7 +65,7 @@ def test_a_prediction_goes_on_by_itself_and_attach_follows_it(execute, replicate
     assert replicate.token not in dry.text
     assert "a b" in shown.text
     assert "1 run · " in shown.text
-    assert "Hello world" in attached.text
+    assert attached.text == "Hello world"
     assert len(replicate.seen("create")) == 1
 
 
