@@ -38,7 +38,6 @@ _ELSEWHERE = (
     "REPLICATE_API_TOKEN to its token."
 )
 _CONNECT_S = 1.0
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Endpoint(NamedTuple):
@@ -70,10 +69,10 @@ class Endpoints:
         """
         if target.kind == "cog":
             return Endpoint(str(target), "")
-        if target.is_local and not _is_here(configured_base()):
+        if target.is_local and not protocol.is_here(configured_base()):
             return self._embedded()
         configured = self.configured()
-        if not configured.token and not _is_here(configured.base):
+        if not configured.token and not protocol.is_here(configured.base):
             raise _without_account(target, configured.base)
         return configured
 
@@ -95,17 +94,17 @@ class Endpoints:
             Unauthorized: it is another API than the one that is set, or there is no token for it.
         """
         if not base.endswith("/v1"):  # as every API's does: a Cog server's
-            if _is_here(base) and not _answers(base):
+            if protocol.is_here(base) and not _answers(base):
                 raise errors.NotFound(f"The server at {base} has ended.", status=404)
             return Endpoint(base, "")
         configured, engine = self.configured(), self._engine
         if _same(configured.base, base):
-            if not configured.token and not _is_here(base):
+            if not configured.token and not protocol.is_here(base):
                 raise _without_account(base, base)
             return configured
         if engine and engine.alive and protocol.base_url(engine.base_url) == base:
             return Endpoint(base, engine.token)
-        if _is_here(base) and not _answers(base):
+        if protocol.is_here(base) and not _answers(base):
             raise errors.NotFound(f"The engine at {base} has ended.", status=404)
         raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
 
@@ -175,17 +174,12 @@ def _without_account(target: object, base: str) -> errors.Unauthorized:
     return errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target, elsewhere=told), status=401)
 
 
-def _is_here(base: str) -> bool:
-    """Whether an address is one of this machine's own."""
-    return protocol.origin(base)[1] in _LOOPBACK
-
-
 def _same(base: str, other: str) -> bool:
     """Whether two addresses are one API's; this machine has several names for itself."""
     if base == other:
         return True
     (scheme, _, port), (other_scheme, _, other_port) = map(protocol.origin, (base, other))
-    here = _is_here(base) and _is_here(other)
+    here = protocol.is_here(base) and protocol.is_here(other)
     return here and (scheme, port) == (other_scheme, other_port)
 
 

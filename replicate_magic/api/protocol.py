@@ -95,6 +95,11 @@ def clean_token(text: str | None) -> str:
     return (text or "").strip(_BESIDE)
 
 
+def is_here(url: str) -> bool:
+    """Whether an address is one of this machine's own."""
+    return origin(url)[1] in {"127.0.0.1", "localhost", "::1"}
+
+
 def authorization(token: str) -> dict[str, str]:
     """The header that carries the token.
 

@@ -72,6 +72,7 @@ def complete(shell, home, replicate, monkeypatch):
     monkeypatch.setenv("REPLICATE_API_TOKEN", replicate.token)
     known = Recall(patience_s=10)
     completer.install(shell, known)
+    variables = dict(shell.user_ns)
 
     def complete(marked, replaces=None):
         before, _, after = marked.partition("‸")
@@ -91,12 +92,13 @@ def complete(shell, home, replicate, monkeypatch):
     complete.settle = settle
     yield complete
     recall.close()  # before the server ends
-    shell.reset(new_session=False)
+    shell.user_ns.clear()
+    shell.user_ns.update(variables)
 
 
 def keep(number, *, model="acme/poet", status="succeeded", ago=timedelta(0), tag=None, **raw):
     """A run of history."""
-    created = (NOW - ago).isoformat()
+    created = (datetime.now(UTC) - ago).isoformat()
     raw = {"id": f"p{number:03}", "status": status, "created_at": created, **raw}
     local = {"tag": tag} if tag else {}
     the_history().save(
