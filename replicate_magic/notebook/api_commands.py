@@ -14,7 +14,7 @@ from replicate_magic.asking import Call
 from replicate_magic.cell.plan import expanded
 from replicate_magic.cell.template import expand, value_of, whole_expression
 from replicate_magic.errors import CellError
-from replicate_magic.plain import one_line
+from replicate_magic.plain import one_line, printable
 from replicate_magic.views.status import size
 
 if TYPE_CHECKING:
@@ -211,5 +211,7 @@ class _Progress:
 
 
 def _tell(called: Called) -> None:
-    for line in "\n".join(called.notes).splitlines():  # pages would break it within words
+    for line in map(
+        printable, "\n".join(called.notes).splitlines()
+    ):  # pages would break it within words
         print(textwrap.fill(line, _COLUMNS, break_long_words=False, break_on_hyphens=False))  # noqa: T201

@@ -82,7 +82,7 @@ def test_nothing_found_is_an_empty_frame_with_its_columns(replicate):
     assert frame.columns.tolist() == ["model", "description", "runs", "official", "tags", "url"]
 
 
-@pytest.mark.parametrize("status", [404, 500])
+@pytest.mark.parametrize("status", [404, pytest.param(500, marks=pytest.mark.slow)])
 def test_the_older_search_answers_where_the_newer_fails(replicate, status):
     replicate.answers["GET", "/search"] = reply(status, {"detail": "Search service error"})
     replicate.answers["QUERY", "/models"] = reply(200, {"next": None, "results": [FLUX, OTHER]})

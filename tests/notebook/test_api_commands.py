@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from replicate_server import Reply, reply
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(environment, tmp_path):
