@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,7 @@ def shell(tmp_path_factory):
         if fresh:
             shell.restore_sys_module_state()
             InteractiveShell.clear_instance()
+            atexit.unregister(shell.atexit_operations)
 
 
 @pytest.fixture
