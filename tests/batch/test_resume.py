@@ -187,6 +187,6 @@ def test_a_model_that_is_gone_is_told_and_sends_nothing(replicate):
     assert len(replicate.seen("create")) == 1
 
 
-def test_no_batch_is_told():
+def test_no_batch_is_told(home):
     with pytest.raises(rm.NotFound, match="no batch"):
         rm.resume("nothing")
