@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from replicate_magic.batch_job import BatchJob
     from replicate_magic.batches import abatch, batch, resume
     from replicate_magic.call_code import Code
+    from replicate_magic.calling import call_api
     from replicate_magic.cell.info import ModelInfo
     from replicate_magic.difference import Difference
     from replicate_magic.errors import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
+    from replicate_magic.finding import search
     from replicate_magic.functions import arun, attach, info, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
@@ -90,6 +92,7 @@ __all__ = [
     "arun",
     "attach",
     "batch",
+    "call_api",
     "cancel",
     "code",
     "diff",
@@ -104,6 +107,7 @@ __all__ = [
     "resume",
     "run",
     "runs",
+    "search",
     "serve",
     "show",
     "start",
@@ -124,6 +128,7 @@ _ROOMS = {
     "arun": "functions",
     "attach": "functions",
     "batch": "batches",
+    "call_api": "calling",
     "cancel": "past",
     "code": "past",
     "diff": "past",
@@ -138,6 +143,7 @@ _ROOMS = {
     "resume": "batches",
     "run": "functions",
     "runs": "tables",
+    "search": "finding",
     "serve": "local",
     "show": "past",
     "start": "functions",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import re
 import warnings
 from dataclasses import dataclass
 
 from replicate_magic import tokens
-from replicate_magic.api.protocol import clean_token
+from replicate_magic.api.protocol import authorization, clean_token
 from replicate_magic.endpoint import Endpoint, configured_base
-from replicate_magic.errors import CellError, Unauthorized
+from replicate_magic.errors import CellError
 from replicate_magic.plain import one_line
 from replicate_magic.session import the_session
 from replicate_magic.views import find_place
@@ -106,8 +105,5 @@ def _asked() -> str:
         ) from error
     if not text:
         raise CellError("Nothing was entered.")
-    if not re.fullmatch(r"[!-~]+", text):
-        raise Unauthorized(
-            "That holds characters that no token has, such as a blank. Copy it again.", status=401
-        )
+    authorization(text)
     return text

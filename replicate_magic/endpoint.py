@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Target
     from replicate_magic.local import Engine
 
+_WANTED = (
+    "{base} wants an API token for {what}, and there is none: %replicate login asks for one, or "
+    "set REPLICATE_API_TOKEN."
+)
 _WITHOUT_ACCOUNT = (
     "There is no API token, which {target} needs. Get one at "
     "https://replicate.com/account/api-tokens, then %replicate login asks for it; or set "
@@ -34,7 +38,6 @@ _ELSEWHERE = (
     "REPLICATE_API_TOKEN to its token."
 )
 _CONNECT_S = 1.0
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Endpoint(NamedTuple):
@@ -69,7 +72,7 @@ class Endpoints:
         if self.is_embedded(target):
             return self._embedded()
         configured = self.configured()
-        if not configured.token and not _is_here(configured.base):
+        if not configured.token and not protocol.is_here(configured.base):
             raise _without_account(target, configured.base)
         return configured
 
@@ -91,29 +94,29 @@ class Endpoints:
             Unauthorized: it is another API than the one that is set, or there is no token for it.
         """
         if not base.endswith("/v1"):  # as every API's does: a Cog server's
-            if _is_here(base) and not _answers(base):
+            if protocol.is_here(base) and not _answers(base):
                 raise errors.NotFound(f"The server at {base} has ended.", status=404)
             return Endpoint(base, "")
         configured, engine = self.configured(), self._engine
         if _same(configured.base, base):
-            if not configured.token and not _is_here(base):
+            if not configured.token and not protocol.is_here(base):
                 raise _without_account(base, base)
             return configured
         if engine and engine.alive and protocol.base_url(engine.base_url) == base:
             return Endpoint(base, engine.token)
-        if _is_here(base) and not _answers(base):
+        if protocol.is_here(base) and not _answers(base):
             raise errors.NotFound(f"The engine at {base} has ended.", status=404)
         raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
 
     @staticmethod
     def is_embedded(target: Target) -> bool:
         """Whether it runs on this process's own engine."""
-        return target.is_local and not _is_here(configured_base())
+        return target.is_local and not protocol.is_here(configured_base())
 
     @staticmethod
     def needs_token(base: str) -> bool:
         """Whether nobody answers at an address without a token: an engine of this machine may."""
-        return not _is_here(base)
+        return not protocol.is_here(base)
 
     def is_gone(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint was the embedded engine, and its process has ended."""
@@ -151,6 +154,13 @@ def embedded_schemas() -> dict[str, dict[str, Any]]:
     return catalog.schemas()
 
 
+def embedded_models() -> dict[str, str]:
+    """What the embedded engine's models are, by name; it is not started for that."""
+    from replicate_magic.local import catalog
+
+    return {info.full_name: info.description for info in catalog.INFOS}
+
+
 def configured_base() -> str:
     """The address of the API that the environment names.
 
@@ -158,6 +168,11 @@ def configured_base() -> str:
         CellError: it is none.
     """
     return protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
+
+
+def without_token(base: str, what: str) -> errors.Unauthorized:
+    """The error where an API wants a token for something, and there is none."""
+    return errors.Unauthorized(_WANTED.format(base=base, what=what), status=401)
 
 
 def _without_account(target: object, base: str) -> errors.Unauthorized:
@@ -169,17 +184,12 @@ def _without_account(target: object, base: str) -> errors.Unauthorized:
     return errors.Unauthorized(_WITHOUT_ACCOUNT.format(target=target, elsewhere=told), status=401)
 
 
-def _is_here(base: str) -> bool:
-    """Whether an address is one of this machine's own."""
-    return protocol.origin(base)[1] in _LOOPBACK
-
-
 def _same(base: str, other: str) -> bool:
     """Whether two addresses are one API's; this machine has several names for itself."""
     if base == other:
         return True
     (scheme, _, port), (other_scheme, _, other_port) = map(protocol.origin, (base, other))
-    here = _is_here(base) and _is_here(other)
+    here = protocol.is_here(base) and protocol.is_here(other)
     return here and (scheme, port) == (other_scheme, other_port)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from replicate_magic import bridge, errors, shelf
 from replicate_magic.api.models import Described, describe
+from replicate_magic.api.outliving import hear_out
 from replicate_magic.cell.check import is_same
 from replicate_magic.prediction import Retry
 from replicate_magic.shelf import Kept
@@ -152,7 +153,7 @@ class Lookups:
         if asking is None or asking.task.get_loop() is not asyncio.get_running_loop():
             asking = self._asking[ask.key] = _Asking()
             asking.task = asyncio.create_task(self._fetched(ask, asking))
-            asking.task.add_done_callback(_hear_out)
+            asking.task.add_done_callback(hear_out)
         me = object()
         asking.by[me] = ask
         try:
@@ -197,12 +198,6 @@ class _Asking:
             ask.say(reason, delay_s, attempt)
 
 
-def _hear_out(task: asyncio.Task[Kept]) -> None:
-    """So that an error is no news where nobody is left who waits."""
-    if not task.cancelled():
-        task.exception()
-
-
 def _place(ask: Ask) -> tuple[str, str]:
     """Where on disk it is; the embedded engine has another port each time."""
     base, target = ask.key
@@ -235,7 +230,7 @@ def _is_good(kept: Kept, target: Target) -> bool:
 
 
 def _is_passing(target: Target) -> bool:
-    """Whether what is known of it is not worth keeping: an engine's port is never the same."""
+    """Whether what lies on disk of it is not to be trusted: another may run here by now."""
     return target.is_local or target.kind == "cog"
 
 

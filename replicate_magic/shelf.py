@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from replicate_magic.api.models import Described
+from replicate_magic.filed import replace_file
 from replicate_magic.runs.history import home
 
 _FOLDER = "schemas"
@@ -76,13 +77,12 @@ def write(base: str, target: str, kept: Kept) -> None:
     """Put a description there, in place of the one that lies there; the oldest of many go."""
     with suppress(*_FAULTS):
         path = _path(base, target)
-        data = _written(base, target, kept)
-        if data is None:
+        text = _written(base, target, kept)
+        if text is None:
             path.unlink(missing_ok=True)
             return
         home().mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        _replace(path, data)
+        replace_file(path, text)
         _prune(path.parent)
 
 
@@ -110,15 +110,15 @@ def _kept(found: Any, base: str, target: str) -> Kept | None:
     return Kept(described=described, fetched_at=fetched_at)
 
 
-def _written(base: str, target: str, kept: Kept) -> bytes | None:
-    """The file of a description; `None` where it is none worth keeping."""
+def _written(base: str, target: str, kept: Kept) -> str | None:
+    """The text of a description; `None` where it is none worth keeping."""
     if not _is_sound(kept.described):
         return None
     values = {name: getattr(kept.described, name) for name in _FIELDS}
     about = {"format": _FORMAT, "base": base, "target": target}
     when = {"fetched_at": kept.fetched_at.isoformat()}
-    data = json.dumps({**about, **when, **values}).encode()
-    return data if len(data) <= _MOST_BYTES else None
+    text = json.dumps({**about, **when, **values})  # ASCII: as many bytes as characters
+    return text if len(text) <= _MOST_BYTES else None
 
 
 def _is_sound(described: Described) -> bool:
@@ -130,20 +130,6 @@ def _is_sound(described: Described) -> bool:
         and isinstance(described.official, bool | None)
         and isinstance(described.raw, dict | None)
     )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Whoever reads meanwhile sees the old file or the new one."""
-    import tempfile
-
-    handle, beside = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def _prune(folder: Path) -> None:

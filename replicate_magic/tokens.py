@@ -34,7 +34,6 @@ _SERVICE = "replicate_magic"
 _LOGINS = "logins.json"
 _KEYRING_S = 20.0  # a keyring that is locked may ask its owner meanwhile
 _REST_S = 60.0  # who has not given a token is not asked again for so long
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Token(NamedTuple):
@@ -189,7 +188,9 @@ _HOSTS: Filed[Mapping[str, str]] = Filed(parse_hosts, {})
 
 def _of_command_line(base: str) -> Iterator[Token]:
     scheme, host, port = protocol.origin(base)
-    if (scheme, port) != ("https", 443) and host not in _LOOPBACK:  # the file knows hosts alone
+    if (scheme, port) != ("https", 443) and not protocol.is_here(
+        base
+    ):  # the file knows hosts alone
         return
     try:
         folder = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")

@@ -173,7 +173,7 @@ def test_a_run_that_is_under_way_counts(priced):
     settings.the_settings().budget_usd = 0.05
     priced.tells(say("H"), hold(), *took(2))
     job = rm.start("acme/poet", prompt="two")
-    priced.wait_for("stream")
+    priced.wait_for("stream", 2)
     with pytest.raises(OverBudget, match=r"of which \$0\.0400 are spent or under way"):
         rm.run("acme/poet", prompt="three")
     priced.release()

@@ -18,6 +18,7 @@ from replicate_magic import errors
 from replicate_magic.api import answers, cog_protocol, cog_server, protocol
 from replicate_magic.api.answers import Answer
 from replicate_magic.api.cog_telling import Telling
+from replicate_magic.api.outliving import hear_out, to_its_end
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import CANCELING, Event, Prediction, Retry, Update
 
@@ -149,7 +150,7 @@ class _Run:
     async def follow(self) -> None:
         """Report until it has ended. Being cancelled leaves the request for `stop` to see to."""
         self._holding = asyncio.create_task(self._hold())
-        self._holding.add_done_callback(_ignore_outcome)
+        self._holding.add_done_callback(hear_out)
         await asyncio.shield(self._holding)
 
     def too_late(self) -> errors.PredictionTimeout:
@@ -298,14 +299,7 @@ class _Run:
     async def stop(self) -> None:
         """Cancel the prediction if it runs; being cancelled meanwhile does not end that."""
         self._stopping = True
-        stopping = asyncio.create_task(self._stop())
-        try:
-            await asyncio.shield(stopping)
-        except asyncio.CancelledError:
-            while not stopping.done():  # it is bounded by itself
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({stopping})
-            raise
+        await to_its_end(self._stop())
 
     async def _stop(self) -> None:
         holding = self._holding
@@ -338,9 +332,3 @@ class _Run:
                 if answer.status < 300:
                     return
             await asyncio.sleep(0.1)
-
-
-def _ignore_outcome(task: asyncio.Task[Any]) -> None:
-    """Mark a task's exception as seen; whoever waits for the task is told of it too."""
-    if not task.cancelled():
-        task.exception()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from replicate_magic import errors
 from replicate_magic.api import answers, protocol
 from replicate_magic.api.create import Creation
+from replicate_magic.api.outliving import hear_out, to_its_end
 from replicate_magic.api.sse import EventDecoder
 from replicate_magic.plain import one_line
 from replicate_magic.prediction import (
@@ -66,6 +67,31 @@ async def predict(
         await run.follow()
 
     return await _until_deadline(run, work(), conduct)
+
+
+async def begin(
+    client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+) -> dict[str, Any]:
+    """Create a prediction, and do not follow it.
+
+    Returns:
+        The API's JSON of it.
+
+    Raises:
+        APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
+        TimeoutError: the deadline was over before it had an id; as soon as it has one, it is
+            cancelled.
+        asyncio.CancelledError: the caller was cancelled before that, and so is the prediction.
+    """
+    run = _Run(client, conduct, emit, str(create.target))
+    try:
+        async with asyncio.timeout_at(conduct.deadline_s):
+            await run.create(create)
+            await conduct.kept()
+    except BaseException:
+        await run.stop()
+        raise
+    return run.raw
 
 
 async def rejoin(
@@ -146,7 +172,7 @@ class _Run:
         """Obtain an id. Being cancelled leaves the POST under way for `stop` to see to."""
         self._creation = Creation(self._client, create, self._conduct, self._emit)
         self._creating = asyncio.create_task(self._obtain(self._creation))
-        self._creating.add_done_callback(_ignore_outcome)
+        self._creating.add_done_callback(hear_out)
         await asyncio.shield(self._creating)
 
     async def _obtain(self, creation: Creation) -> None:
@@ -303,14 +329,7 @@ class _Run:
         """Cancel the prediction if it runs; being cancelled meanwhile does not end that."""
         if self._creation:
             self._creation.stop()
-        stopping = asyncio.create_task(self._stop())
-        try:
-            await asyncio.shield(stopping)
-        except asyncio.CancelledError:
-            while not stopping.done():  # it is bounded by itself
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({stopping})
-            raise
+        await to_its_end(self._stop())
 
     async def _stop(self) -> None:
         """Cancel the prediction, waiting a bounded time for its id and for its end."""
@@ -381,9 +400,3 @@ class _Run:
                 return  # such as a run that has just ended: the next GET tells
             else:
                 return
-
-
-def _ignore_outcome(task: asyncio.Task[Any]) -> None:
-    """Mark a task's exception as seen; whoever waits for the task is told of it too."""
-    if not task.cancelled():
-        task.exception()

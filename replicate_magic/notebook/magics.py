@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NAMES = ("run", "help", *(command.name for command in COMMANDS))
 _HELP = {"-h", "--help"}
 _GB = 1_000_000_000
-_LATER = ("search", "api", "serve")
+_LATER = ("serve",)
 
 
 @magics_class
@@ -94,6 +94,7 @@ class ReplicateMagics(Configured):
             prices=self.prices,
             timeout_s=self.timeout_s(),
             most_outputs_bytes=int(self.most_saved_gb * _GB),
+            default_model=self.default_model,
         )
         try:
             return commands.perform(command.name, line)

@@ -208,7 +208,7 @@ def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replic
     )
 
     assert "had already succeeded: there was nothing to cancel." in outputs[0].printed
-    assert "The token has no right to this." in outputs[1].told
+    assert "The token has no right to this" in outputs[1].told
     assert f"acme/poet ({running['id']}) may still be running." in outputs[1].told
     assert "was canceled." in outputs[2].printed
     assert outputs[2].printed.endswith("canceled\n")
