@@ -58,7 +58,15 @@ class Environment:
         return {**kept, **own, **to}
 
     def install(self, *requirements):
-        pip("--python", self.python, "install", "-q", *requirements, env=self.variables())
+        pip(
+            "--python",
+            self.python,
+            "install",
+            "-q",
+            "--no-compile",
+            *requirements,
+            env=self.variables(),
+        )
 
     def run(self, *arguments, server=None):
         """What a program of its Python prints."""
