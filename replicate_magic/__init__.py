@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from replicate_magic.aliases import alias
     from replicate_magic.batch_job import BatchJob
     from replicate_magic.batches import abatch, batch, resume
+    from replicate_magic.calling import call_api
     from replicate_magic.cell.info import ModelInfo
     from replicate_magic.errors import (
         APIError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
+    from replicate_magic.finding import search
     from replicate_magic.functions import arun, attach, info, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
@@ -85,6 +87,7 @@ __all__ = [
     "arun",
     "attach",
     "batch",
+    "call_api",
     "export_runs",
     "import_runs",
     "info",
@@ -95,6 +98,7 @@ __all__ = [
     "resume",
     "run",
     "runs",
+    "search",
     "serve",
     "start",
     "stats",
@@ -112,6 +116,7 @@ _ROOMS = {
     "arun": "functions",
     "attach": "functions",
     "batch": "batches",
+    "call_api": "calling",
     "export_runs": "runs.transfer",
     "import_runs": "runs.transfer",
     "info": "functions",
@@ -122,6 +127,7 @@ _ROOMS = {
     "resume": "batches",
     "run": "functions",
     "runs": "tables",
+    "search": "finding",
     "serve": "local",
     "start": "functions",
     "stats": "tables",

@@ -479,6 +479,7 @@ class Replicate:
         models: by `owner/name`.
         deployments: `(model, version)` by `owner/name`.
         hardware: what runs a deployment, by `owner/name`, where that is told.
+        answers: what is answered before all else, as `Reply` by `(method, path below /v1)`.
         files: `(media type, bytes)` by the name under `/files/`.
         uploaded: `(name, media type, bytes)` of what `POST /files` was given.
         hears_bytes: how much of a body is read before it is answered, by route; all if not there.
@@ -501,6 +502,7 @@ class Replicate:
         }
         self.deployments = {"acme/prod": ("acme/poet", VERSION)}
         self.hardware = {}
+        self.answers = {}
         self.files = {}
         self.uploaded = []
         self.hears_bytes = {}
@@ -721,6 +723,8 @@ class Replicate:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if request.place == "api" and token != self.token:
             return problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+        if written := self.answers.get((request.method, request.path.removeprefix("/v1"))):
+            return written
         path = request.path.removeprefix("/v1").strip("/").split("/")
         match request.route:
             case "create":

@@ -69,6 +69,31 @@ async def predict(
     return await _until_deadline(run, work(), conduct)
 
 
+async def begin(
+    client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+) -> dict[str, Any]:
+    """Create a prediction, and do not follow it.
+
+    Returns:
+        The API's JSON of it.
+
+    Raises:
+        APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
+        TimeoutError: the deadline was over before it had an id; as soon as it has one, it is
+            cancelled.
+        asyncio.CancelledError: the caller was cancelled before that, and so is the prediction.
+    """
+    run = _Run(client, conduct, emit, str(create.target))
+    try:
+        async with asyncio.timeout_at(conduct.deadline_s):
+            await run.create(create)
+            await conduct.kept()
+    except BaseException:
+        await run.stop()
+        raise
+    return run.raw
+
+
 async def rejoin(
     client: Client,
     prediction_id: str,

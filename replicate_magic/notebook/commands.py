@@ -10,7 +10,7 @@ from replicate_magic.aliases import read_model, resolved
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
-from replicate_magic.notebook import setup_commands
+from replicate_magic.notebook import api_commands, setup_commands
 from replicate_magic.order import Conditions
 from replicate_magic.plain import count
 from replicate_magic.recording import prediction_of
@@ -45,6 +45,7 @@ class Commands:
         prices: what metrics cost, by model.
         timeout_s: for how many seconds a run is watched, where nothing else is said.
         most_outputs_bytes: how much the folder of saved outputs may hold.
+        default_model: what runs where no model is named, or an empty string.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Commands:
         prices: Mapping[str, Any],
         timeout_s: float,
         most_outputs_bytes: int,
+        default_model: str = "",
     ) -> None:
         self._shell = shell
         self._evaluate = evaluate
@@ -63,6 +65,7 @@ class Commands:
         self._prices = prices
         self._timeout_s = timeout_s
         self._most_outputs_bytes = most_outputs_bytes
+        self._default_model = default_model
 
     def perform(self, name: str, line: CommandLine) -> Any:
         """Do it; what the line gives."""
@@ -72,6 +75,8 @@ class Commands:
             "plot": self._plot,
             "explore": self._explore,
             "info": self._info,
+            "search": lambda line: api_commands.search(line, self._evaluate),
+            "api": self._api,
             "attach": self._attach,
             "resume": self._resume,
             "wait": self._wait,
@@ -164,6 +169,16 @@ class Commands:
 
     def _info(self, line: CommandLine) -> ModelInfo:
         return the_session().info(read_model(str(self._value(str(line.word)))))
+
+    def _api(self, line: CommandLine) -> Any:
+        return api_commands.api(
+            line,
+            self._evaluate,
+            push=self._shell.push,
+            keep=self._shell.displayhook.update_user_ns,
+            default_model=self._default_model,
+            timeout_s=self._timeout_s,
+        )
 
     # -- after a restart --------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _NAMES = ("run", "help", *(command.name for command in COMMANDS))
 _GB = 1_000_000_000
 _LATER = (
-    "show", "cancel", "rerun", "diff", "code", "search", "api", "serve",
+    "show", "cancel", "rerun", "diff", "code", "serve",
 )  # fmt: skip
 
 
@@ -91,6 +91,7 @@ class ReplicateMagics(Configured):
             prices=self.prices,
             timeout_s=self.timeout_s(),
             most_outputs_bytes=int(self.most_saved_gb * _GB),
+            default_model=self.default_model,
         )
         try:
             return commands.perform(command.name, line)

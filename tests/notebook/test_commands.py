@@ -15,6 +15,8 @@ from replicate_server import become, hold, say
 
 from replicate_magic.runs.history import History
 
+pytestmark = pytest.mark.slow
+
 CELL = "%%replicate acme/poet --tag fruit\nName {{1 + 1}} fruits."
 
 
@@ -279,7 +281,6 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
 
 
 @pytest.mark.model
-@pytest.mark.slow
 def test_a_run_of_an_engine_that_outlives_its_kernel_is_attached(engine, execute, environment):
     """As on Replicate: the kernel is killed, the prediction goes on, and the next kernel has it."""
     environment |= {"REPLICATE_BASE_URL": engine.base_url, "REPLICATE_API_TOKEN": engine.token}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from replicate_server import CONCATENATED, Model, become, hold, openapi, say
 
+pytestmark = pytest.mark.slow
+
 QUICK = (say("Hello"), become("succeeded"))
 SCHEMA = openapi(
     CONCATENATED,

@@ -38,6 +38,7 @@ def test_loading_prints_nothing_and_imports_no_heavy_library(execute):
     assert after.text == "[]"
 
 
+@pytest.mark.slow
 def test_unloading_takes_the_magics_the_loop_and_the_lazy_entry_away(execute):
     _, unload, cell, threads, again, works = execute(
         "%%replicate acme/poet -q\nhi",

@@ -307,6 +307,7 @@ def test_what_all_items_share_is_kept_once(history):
     assert {one.input["image"] for one in history.batch_items("b1")} == {PICTURE}
 
 
+@pytest.mark.slow
 def test_ten_thousand_items_are_kept_and_read_within_a_second(history):
     items = [
         item(
