@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 OURS = "[name for name in __import__('sys').modules if name.startswith('replicate_magic')]"
 STARTUP = "50-replicate-magic.py"
 
