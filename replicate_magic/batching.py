@@ -6,6 +6,7 @@ what to show the view's.
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import replace
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge, errors
 from replicate_magic.batch_job import BatchJob
-from replicate_magic.batch_order import BatchOrder, Resumed
+from replicate_magic.batch_order import BatchOrder, Resumed, runs_elsewhere, runs_here
 from replicate_magic.batch_run import Batch
 from replicate_magic.cell.options import duration
 from replicate_magic.failure import tell_interrupt
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay, saving_into
 from replicate_magic.plain import count
-from replicate_magic.resuming import best_runs, item_again, why_lost
+from replicate_magic.resuming import item_again, why_lost
 from replicate_magic.runs.history import the_history
 from replicate_magic.session import now, the_session
 from replicate_magic.spending import Spending
@@ -80,15 +81,15 @@ def resumed(
 
     Raises:
         NotFound: there is no such batch.
-        CellError: it runs here now.
+        CellError: it runs now, here or in another process.
         ReplicateMagicError: there is nowhere to run one of its models.
     """
     history = the_history()
     record = history.batch(prefix)
-    if record.id in the_session().runner.batches:
-        raise errors.CellError(
-            f"Batch {record.id} runs in this process now: %replicate wait waits for it."
-        )
+    if (os.getpid(), record.id) in the_session().runner.batches:
+        raise runs_here(record.id)
+    if driver := history.batch_driver(record.id):
+        raise runs_elsewhere(record.id, driver)
     kept = list(history.batch_items(record.id))
     settings = dict(record.settings)
     items = [item_again(one) for one in kept]
@@ -103,7 +104,6 @@ def resumed(
         settings=settings,
         resumed=Resumed(
             since=record.created_at,
-            known=best_runs(history.batch_runs(record.id)),
             lost={one.number: why for one in kept if (why := why_lost(one))},
         ),
     )

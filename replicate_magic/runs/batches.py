@@ -19,15 +19,17 @@ from replicate_magic.runs.batch_items import (
     references,
     unpacked,
 )
+from replicate_magic.runs.driving import driver_of
 from replicate_magic.runs.query import OF_BATCH, OF_ITEM
 from replicate_magic.runs.record import microseconds, moment_of, plain_text, to_json
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from replicate_magic.runs.connections import Connections
+    from replicate_magic.runs.driving import Driver
 
 __all__ = ["BatchItem", "BatchRecord", "Batches", "State"]
 
@@ -127,6 +129,35 @@ class Batches:
         """Deletes a batch and its requests; runs of it stay."""
         with self._connections.lent(write=True) as connection:
             connection.execute("DELETE FROM batch WHERE id = ?", (plain_text(batch_id),))
+
+    def drive(
+        self, batch_id: str, driver: Driver | None, is_another: Callable[[Driver], bool]
+    ) -> Driver | None:
+        """Keeps who drives a batch, unless another does; nobody else changes that meanwhile.
+
+        Args:
+            batch_id: which.
+            driver: who is to drive it; `None` to ask only.
+            is_another: whether the one that is kept is another, and lives.
+
+        Returns:
+            That other one, where there is one.
+        """
+        with self._connections.lent(write=True) as connection:
+            asked = "SELECT driver FROM batch WHERE id = ? AND driver IS NOT NULL"
+            for [told] in connection.execute(asked, (plain_text(batch_id),)).fetchall():
+                if is_another(kept := driver_of(told)):
+                    return kept
+            if driver:
+                change = "UPDATE batch SET driver = ? WHERE id = ?"
+                connection.execute(change, (driver.told(), plain_text(batch_id)))
+        return None
+
+    def leave(self, batch_id: str, driver: Driver) -> None:
+        """Keeps that somebody drives a batch no longer."""
+        with self._connections.lent(write=True) as connection:
+            change = "UPDATE batch SET driver = NULL WHERE id = ? AND driver = ?"
+            connection.execute(change, (plain_text(batch_id), driver.told()))
 
     def _put(self, row: Row) -> None:
         with self._connections.lent(write=True) as connection:

@@ -117,4 +117,8 @@ STEPS = (
             """,
         ),
     ),
+    Step(
+        name="who drives a batch: see `driving.Driver`; null where nobody does",
+        statements=("ALTER TABLE batch ADD COLUMN driver TEXT",),
+    ),
 )
