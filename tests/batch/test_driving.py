@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import pytest
-from conftest import prompts
 from replicate_server import become, hold, say
 
 import replicate_magic as rm
@@ -52,6 +51,10 @@ print(the_history().drive_batch("b1"), the_history().drive_batch("b1"), flush=Tr
 """
 
 
+def prompts(server):
+    return [one.json["input"]["prompt"] for one in server.seen("create")]
+
+
 @contextmanager
 def python(code):
     """A process that runs a script, and is killed at the end."""
@@ -68,22 +71,29 @@ def locked():
 
 
 def test_a_batch_of_another_process_is_resumed_once_that_is_killed_and_not_before(replicate, home):
+    replicate.tells_in_turn(QUICK)
+    rm.run("acme/poet", prompt="row 0")  # so that it is known how long it takes
     replicate.tells(say("Once"), hold(), become("succeeded"))
     with python(BATCH) as process:
-        replicate.until(lambda: len(rm.runs()) == 2)
+        replicate.until(lambda: len(rm.runs()) == 3)
         with pytest.raises(rm.CellError, match=f"is run by process {process.pid} on ") as refused:
             rm.resume()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert len(replicate.seen("create")) == 2
+    assert len(replicate.seen("create")) == 3
     assert len(locked()) == 1
+    asked = len(replicate.seen("get"))
+    job = batching.begin(
+        batching.resumed(None), batching.NoBatchView(), lambda _: None, keep_going=False
+    )
+    replicate.wait_for("get", asked + 4)
     replicate.release()
     replicate.tells(*QUICK)
-    frame = rm.resume()
+    frame = job.wait(10)
 
     assert ", since 2" in str(refused.value)
     assert "%replicate resume" in str(refused.value)
-    assert sorted(prompts(replicate)) == [f"row {n}" for n in range(4)]
+    assert sorted(prompts(replicate)[1:]) == [f"row {n}" for n in range(4)]
     assert frame["status"].tolist() == ["succeeded"] * 4
     replicate.until(lambda: not locked())
 
