@@ -46,12 +46,13 @@ _PUT = """
         state = coalesce(excluded.state, state),
         ended_us = CASE WHEN excluded.state IS NULL THEN ended_us ELSE excluded.ended_us END
 """
+_PUT_ITEM = "REPLACE INTO batch_item (batch, number, target, item) VALUES (?, ?, ?, ?)"
 _ROWS = """
     SELECT id, created_us, total, settings, state, ended_us FROM batch
     ORDER BY created_us DESC, rowid DESC
 """
 _ITEMS = """
-    SELECT number, target, request_sha256, item FROM batch_item
+    SELECT number, target, item FROM batch_item
     WHERE batch = ? AND number > ? ORDER BY number LIMIT ?
 """
 _TEXTS = """
@@ -117,7 +118,7 @@ class Batches:
                     "INSERT OR IGNORE INTO batch_text (batch, sha256, text) VALUES (?, ?, ?)",
                     referred,
                 )
-                connection.executemany("REPLACE INTO batch_item VALUES (?, ?, ?, ?, ?)", rows)
+                connection.executemany(_PUT_ITEM, rows)
 
     def take(self, other: Batches) -> None:
         """Adds all that another file has, which is newer."""
@@ -242,8 +243,7 @@ def _row_of(batch_id: str, item: BatchItem, texts: dict[str, str]) -> tuple[Any,
         told = packed(item, texts)
     except (ValueError, TypeError, RecursionError) as error:
         raise _unwritable(batch_id, error) from error
-    names = (plain_text(item.target), plain_text(item.request_sha256))
-    return batch_id, item.number, *names, told
+    return batch_id, item.number, plain_text(item.target), told
 
 
 def _unwritable(batch_id: str, error: Exception) -> HistoryError:
@@ -251,9 +251,9 @@ def _unwritable(batch_id: str, error: Exception) -> HistoryError:
 
 
 def _item_of(batch_id: str, row: tuple[Any, ...], texts: dict[str, str]) -> BatchItem:
-    number, target, request_sha256, told = row
+    number, target, told = row
     try:
-        return unpacked(number, target, request_sha256, told, texts)
+        return unpacked(number, target, told, texts)
     except (KeyError, ValueError, TypeError) as error:
         raise HistoryError(f"request {number} of batch {batch_id} is damaged") from error
 
