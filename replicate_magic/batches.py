@@ -90,8 +90,7 @@ def batch(
     """
     order = _order(
         model, rows, grid, repeat, input, inputs, concurrency, timeout,
-        keep_going=keep_going, cached=cached, tag=tag, log=log, save=save, force=force,
-        max_cost=max_cost,
+        cached=cached, tag=tag, log=log, save=save, force=force, max_cost=max_cost,
     )  # fmt: skip
     view = choose_batch(Look()) if show else NoBatchView()
     job = batching.drive(order, view, keep_going=keep_going)
@@ -122,8 +121,7 @@ async def abatch(
     """Run many predictions, as `batch`; cancelling this cancels those that run."""
     order = _order(
         model, rows, grid, repeat, input, inputs, concurrency, timeout,
-        keep_going=keep_going, cached=cached, tag=tag, log=log, save=save, force=force,
-        max_cost=max_cost,
+        cached=cached, tag=tag, log=log, save=save, force=force, max_cost=max_cost,
     )  # fmt: skip
     job = await batching.adrive(order, keep_going=keep_going)
     warn_of_history()
@@ -174,7 +172,6 @@ def _order(  # noqa: PLR0917  (the arguments of `batch`, in its order)
     concurrency: int | None,
     timeout: float | str | None,
     *,
-    keep_going: bool,
     cached: bool,
     tag: str | None,
     log: bool,
@@ -199,13 +196,4 @@ def _order(  # noqa: PLR0917  (the arguments of `batch`, in its order)
         call_items(many, {**(given or {}), **inputs}, force=force),
         conditions_of(timeout, tag=tag, log=log, save=save, cached=cached, max_cost=max_cost),
         concurrency=concurrency,
-        settings={
-            "keep_going": keep_going,
-            "max_cost": max_cost,
-            "concurrency": concurrency,
-            "timeout_s": None if timeout is None else str(timeout),
-            "tag": tag,
-            "save": None if isinstance(save, bool) else str(save),
-            "no_save": save is False,
-        },
     )

@@ -43,7 +43,6 @@ def ordered(
     conditions: Conditions,
     *,
     concurrency: int | None,
-    settings: Mapping[str, Any],
 ) -> BatchOrder:
     """An order for a batch.
 
@@ -52,7 +51,6 @@ def ordered(
         items: its requests.
         conditions: how each of them runs.
         concurrency: how many at a time.
-        settings: what history keeps beside.
 
     Raises:
         ReplicateMagicError: there is nowhere to run one of the targets.
@@ -65,8 +63,22 @@ def ordered(
         endpoints=endpoints,
         conditions=conditions,
         concurrency=concurrency or CONCURRENCY,
-        settings={**settings, "cached": conditions.reuse != "off"},
+        settings=_settings(conditions, concurrency),
     )
+
+
+def _settings(conditions: Conditions, concurrency: int | None) -> dict[str, Any]:
+    """What a later `resumed` has to know; `_conditions_again` reads it."""
+    saving = conditions.saving
+    return {
+        "concurrency": concurrency,
+        "timeout_s": conditions.timeout_s,
+        "tag": conditions.local.get("tag"),
+        "save": str(saving.folder) if saving and saving.folder else None,
+        "no_save": saving is None,
+        "cached": conditions.reuse != "off",
+        "max_cost": conditions.spending.most_usd,
+    }
 
 
 def resumed(
