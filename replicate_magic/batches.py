@@ -92,11 +92,7 @@ def batch(
         model, rows, grid, repeat, input, inputs, concurrency, timeout,
         cached=cached, tag=tag, log=log, save=save, force=force, max_cost=max_cost,
     )  # fmt: skip
-    view = choose_batch(Look()) if show else NoBatchView()
-    job = batching.drive(order, view, keep_going=keep_going)
-    close_batch(view, job.tally, why=job.why())
-    warn_of_history()
-    return job.checked()
+    return _driven(order, show=show, keep_going=keep_going)
 
 
 async def abatch(
@@ -155,6 +151,10 @@ def resume(
         BatchFailed, ReplicateMagicError: as for `batch`.
     """
     order = batching.resumed(batch_id, concurrency=concurrency)
+    return _driven(order, show=show, keep_going=keep_going)
+
+
+def _driven(order: BatchOrder, *, show: bool, keep_going: bool) -> RunsFrame:
     view = choose_batch(Look()) if show else NoBatchView()
     job = batching.drive(order, view, keep_going=keep_going)
     close_batch(view, job.tally, why=job.why())
