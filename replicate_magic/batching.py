@@ -24,6 +24,7 @@ from replicate_magic.resuming import item_again, why_lost
 from replicate_magic.runs.history import the_history
 from replicate_magic.session import now, the_session
 from replicate_magic.spending import Spending
+from replicate_magic.tally import how_to_resume
 from replicate_magic.views import NoBatchView, close_batch
 
 if TYPE_CHECKING:
@@ -228,11 +229,10 @@ def _job(order: BatchOrder, view: BatchView, *, keep_going: bool) -> BatchJob:
 
 def _explain(interrupt: KeyboardInterrupt, job: BatchJob) -> None:
     """Have an interrupt tell what became of the batch, and carry its frame."""
-    counts = job.tally.counts()
-    told = ", ".join(f"{many:,} {outcome}" for outcome, many in counts.items())
+    told = job.tally.told()
     of = count(job.tally.total or len(job.tally.entries), "prediction")
     lines = [f"Interrupted: of {of} {told}." if told else "Nothing was sent."]
     if told:
-        lines.append(f"%replicate resume {job.id} runs those that are missing, and no other.")
+        lines.append(how_to_resume(job.id))
         interrupt.frame = job.frame  # type: ignore[attr-defined]  # for whoever catches it
     tell_interrupt(interrupt, "\n".join(lines))
