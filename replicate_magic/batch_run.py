@@ -125,10 +125,7 @@ class Batch:
             self._source = iter(self._order.items)
             await self._begin()
         else:
-            items = await self._prepared()
-            await self._adopt(items)
-            await self._afford(items)
-            self._source = iter(items)
+            self._source = iter(await self._ready())
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._order.concurrency, self._order.total or 256)):
@@ -200,25 +197,32 @@ class Batch:
             earlier = await bridge.apart(partial(the_history().last_runs, str(target)))
             self._paces[target] = Pace(seconds for seconds, _ in earlier if seconds is not None)
 
-    async def _prepared(self) -> list[Item]:
-        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
+    async def _ready(self) -> list[Item]:
+        """All requests, as `_prepared`, and paid for; where that is refused, history has none."""
         await self._begin()
-        items: list[Item] = []
-        refused: list[str] = []
-        rows: list[BatchItem] = []
         try:
-            for item in self._order.items:
-                try:
-                    items.append(self._taken(item, rows))
-                except errors.CellError as error:
-                    refused.append(refusal(item, error))
-                if len(rows) >= _AT_ONCE:
-                    await self._keep_items(rows)
-            refuse(refused)
+            items = await self._prepared()
+            await self._adopt(items)
+            await self._afford(items)
         except BaseException:
             if not self._order.resumed:
                 await self._kept(partial(the_history().drop_batch, self._order.batch_id))
             raise
+        return items
+
+    async def _prepared(self) -> list[Item]:
+        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
+        items: list[Item] = []
+        refused: list[str] = []
+        rows: list[BatchItem] = []
+        for item in self._order.items:
+            try:
+                items.append(self._taken(item, rows))
+            except errors.CellError as error:
+                refused.append(refusal(item, error))
+            if len(rows) >= _AT_ONCE:
+                await self._keep_items(rows)
+        refuse(refused)
         await self._keep_items(rows)
         return items
 
@@ -309,12 +313,7 @@ class Batch:
             one.target for one in items if one.number not in self._known.keys() | self._skipped
         )
         own, kernel = self._order.conditions.spending, self._runner.purse
-        try:
-            await paying.afford(own, missing, self._found, kernel)
-        except errors.OverBudget:
-            if not self._order.resumed:
-                await self._kept(partial(the_history().drop_batch, self._order.batch_id))
-            raise
+        await paying.afford(own, missing, self._found, kernel)
 
     def _create_of(self, item: Item) -> Create:
         request = plan(item.target, rereadable(item.draft), self._schemas[item.target], read_bytes)
