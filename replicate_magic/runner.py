@@ -93,14 +93,14 @@ class Runner:
 
     Attributes:
         running: how often each id is followed now.
-        batches: which batches run now.
+        batches: which batches run now, with the process: a forked child runs none of them.
         purse: what was spent since the process began, by estimates.
         ids: what was created here.
     """
 
     def __init__(self, endpoints: Endpoints) -> None:
         self.running: Counter[str] = Counter()
-        self.batches: Counter[str] = Counter()
+        self.batches: set[tuple[int, str]] = set()
         self.purse = Purse()
         self.ids: set[str] = set()
         self._endpoints = endpoints

@@ -160,6 +160,12 @@ def read_file(answer: Answer, *, subject: str) -> StoredFile:
     )
 
 
+def age_s(raw: Mapping[str, Any], now: datetime) -> float:
+    """How many seconds ago a prediction was created; 0 where it does not say."""
+    created_at = _moment(raw.get("created_at"))
+    return max(0.0, (now - created_at).total_seconds()) if created_at else 0.0
+
+
 def _moment(value: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)

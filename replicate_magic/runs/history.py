@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.errors import HistoryError
-from replicate_magic.runs.keeping import Keeping
+from replicate_magic.runs.driving import Locks
+from replicate_magic.runs.keeping import BUSY_S, REST_S, Keeping
 from replicate_magic.runs.prices import Earlier
 from replicate_magic.runs.query import Query
 from replicate_magic.runs.record import microseconds
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replicate_magic.runs.batch_items import BatchItem, BatchRecord, State
+    from replicate_magic.runs.driving import Driver
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.glance import Glance
     from replicate_magic.runs.record import Record
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME = "history.db"
 _OUTPUTS = "outputs"
+_DRIVING = "driving"
 _LAST_RUNS = 30
 
 
@@ -53,6 +56,11 @@ class History(Keeping):
     Saving raises nothing, since a prediction that was paid for is worth more than its row: what
     goes wrong is told once, as `news`. All else raises `HistoryError` where the file fails.
     """
+
+    def __init__(self, path: Path, *, busy_s: float = BUSY_S, rest_s: float = REST_S) -> None:
+        super().__init__(path, busy_s=busy_s, rest_s=rest_s)
+        self._locks = Locks(path.parent / _DRIVING)
+        self._driven: dict[str, Driver] = {}  # by the batch's id
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -199,6 +207,47 @@ class History(Keeping):
     def drop_batch(self, batch_id: str) -> None:
         """Deletes a batch with its requests, but no run of it."""
         self._write(lambda store: store.batches.drop(batch_id))
+
+    def drive_batch(self, batch_id: str) -> Driver | None:
+        """Keeps that this process drives a batch; another one, which lives, where that does.
+
+        Where nothing can be locked nobody is kept from anything.
+        """
+        file = self._store()
+        if file is None:
+            return None
+        try:
+            driver = self._locks.take()
+        except OSError:
+            return None
+        try:
+            other = file.batches.drive(batch_id, driver, self._locks.is_another)
+        except HistoryError as error:
+            self._trouble(error)
+            self._locks.leave(driver)
+            return None
+        if other:
+            self._locks.leave(driver)
+            return other
+        self._driven[batch_id] = driver
+        return None
+
+    def leave_batch(self, batch_id: str) -> None:
+        """Keeps that this process drives a batch no longer, if it did."""
+        driver, file = self._driven.pop(batch_id, None), self._file
+        if driver is None:
+            return
+        if file is not None:
+            with suppress(HistoryError):  # nobody has its file from now on, which says the same
+                file.batches.leave(batch_id, driver)
+        self._locks.leave(driver)
+
+    def batch_driver(self, batch_id: str) -> Driver | None:
+        """Another process that drives a batch, and lives, if that can be found out."""
+        file = self._store()
+        with suppress(HistoryError):
+            return file.batches.drive(batch_id, None, self._locks.is_another) if file else None
+        return None
 
     def batches(self) -> list[BatchRecord]:
         """All batches, newest first."""

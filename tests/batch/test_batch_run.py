@@ -44,9 +44,10 @@ def begin(replicate):
 
     def begun(model="acme/poet", **given):
         options = {
-            "concurrency": None, "timeout": None, "keep_going": False, "cached": False,
+            "concurrency": None, "timeout": None, "cached": False,
             "tag": None, "log": True, "save": True, "force": False, "max_cost": None,
         }  # fmt: skip
+        going = given.pop("keep_going", False)
         named = {name: given.pop(name, default) for name, default in options.items()}
         rows, grid, repeat = (given.pop(name, None) for name in ("rows", "grid", "repeat"))
         order = _order(
@@ -54,7 +55,7 @@ def begin(replicate):
             named.pop("timeout"), **named,
         )  # fmt: skip
         view = batching.NoBatchView()
-        return batching.begin(order, view, lambda _: None, keep_going=named["keep_going"])
+        return batching.begin(order, view, lambda _: None, keep_going=going)
 
     return begun
 

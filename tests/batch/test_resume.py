@@ -126,7 +126,7 @@ def test_a_batch_that_runs_here_is_not_resumed_beside_it(replicate):
 
     replicate.tells(hold(), *QUICK)
     order = _order(
-        "acme/poet", ["a"], None, 1, None, {"prompt": "{{row}}"}, None, None, keep_going=False,
+        "acme/poet", ["a"], None, 1, None, {"prompt": "{{row}}"}, None, None,
         cached=False, tag=None, log=True, save=True, force=False, max_cost=None,
     )  # fmt: skip
     job = batching.begin(order, batching.NoBatchView(), lambda _: None, keep_going=False)
