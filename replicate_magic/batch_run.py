@@ -134,6 +134,8 @@ class Batch:
             self._settle()
             end = partial(the_history().end_batch, self._order.batch_id, "ended")
             bridge.here().watch(self._kept(end))
+            if self._order.conditions.log:
+                await self._runner.writer().settled()
 
     async def rehearse(self) -> None:
         """Look up and check all of it, as `run` does, and send nothing."""

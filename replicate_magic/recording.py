@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from replicate_magic.runs.history import History
 
 _PATIENCE_S = 1.0
-_GATHER_S = 0.02  # a first row is written at once; those that follow so soon, together
+_GATHER_S = 0.02  # rows of many runs that follow so soon are written together
 _LONGEST_URL = 2_000  # a data URL holds the file itself
 _TIMES = ("created_after_s", "started_after_s", "first_output_after_s", "finished_after_s")
 _TOKENS = frozenset({"output_token_count", "token_output_count", "tokens_per_second"})
@@ -63,6 +63,7 @@ class Writer:
         self._history = history
         self._waiting: list[Record] = []
         self._kept: asyncio.Future[None] | None = None
+        self._gathers = False
         self._writing: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -70,14 +71,20 @@ class Writer:
         if not self._history.is_open and self._writing is None:
             self._writing = bridge.here().watch(self._write())
 
-    def keep(self, record: Record) -> asyncio.Future[None]:
-        """Have a row kept; what is done once it is."""
+    def keep(self, record: Record, *, of_many: bool = False) -> asyncio.Future[None]:
+        """Have a row kept; what is done once it is. Those of many runs may gather a moment."""
         self._waiting.append(record)
+        self._gathers = self._gathers or of_many
         if self._kept is None:
             self._kept = asyncio.get_running_loop().create_future()
         if self._writing is None:
             self._writing = bridge.here().watch(self._write())
         return self._kept
+
+    async def settled(self) -> None:
+        """Wait until nothing is left to be kept; not for a history that is locked."""
+        if self._writing:
+            await asyncio.wait({self._writing}, timeout=_PATIENCE_S)
 
     async def _write(self) -> None:
         try:
@@ -85,11 +92,13 @@ class Writer:
                 await bridge.in_turn(self._history.open)
             while self._waiting:
                 some, self._waiting = self._waiting, []
+                gathers, self._gathers = self._gathers, False
                 kept, self._kept = self._kept, None
                 await bridge.in_turn(partial(self._history.save_all, some))
                 if kept and not kept.done():
                     kept.set_result(None)
-                await asyncio.sleep(_GATHER_S)
+                if gathers:
+                    await asyncio.sleep(_GATHER_S)
         finally:
             self._writing = None
 
@@ -99,14 +108,17 @@ class Recorder:
 
     Args:
         writer: what keeps it, or `None` where nothing does.
+        of_many: whether it is one of many runs, whose ends do not wait for their rows: whoever
+            runs them waits for all rows at once.
 
     Attributes:
         notes: what is not in the prediction; to be set before it has an id.
     """
 
-    def __init__(self, writer: Writer | None) -> None:
+    def __init__(self, writer: Writer | None, *, of_many: bool = False) -> None:
         self.notes = Notes(origin="")
         self._writer = writer
+        self._of_many = of_many
         self._saved: Prediction | None = None
         self._last: asyncio.Future[None] | None = None
 
@@ -133,12 +145,13 @@ class Recorder:
         """Keep what is known at the end, whatever that is."""
         if prediction.id and prediction is not self._saved:
             self._keep(prediction)
-        await self.kept()
+        if not self._of_many:
+            await self.kept()
 
     def _keep(self, prediction: Prediction) -> None:
         if self._writer:
             self._saved = prediction
-            self._last = self._writer.keep(record_of(prediction, self.notes))
+            self._last = self._writer.keep(record_of(prediction, self.notes), of_many=self._of_many)
 
 
 def record_of(prediction: Prediction, notes: Notes) -> Record:

@@ -229,7 +229,8 @@ class Runner:
         client = await self.client(endpoint)
         files = fetcher(client, conditions, lambda event: story.add(event), previewed=previewed)  # noqa: PLW0108  (it comes below)
         story = Story(latest, publish, files if conditions.saving or previewed else None)
-        recorder = Recorder(self.writer() if conditions.log else None)
+        of_many = conditions.pace is not None
+        recorder = Recorder(self.writer() if conditions.log else None, of_many=of_many)
         try:
             async with files:
                 in_time = await follow(client, story, recorder)

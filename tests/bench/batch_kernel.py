@@ -49,7 +49,8 @@ def printed(client, code):
     return "".join(texts).strip()
 
 
-def main(many=2_000, concurrency=64, cells=60):
+def both_ms(many, concurrency, cells):
+    """The times alone, those beside a batch, and how far that was after the last of them."""
     server = subprocess.Popen(
         [sys.executable, HERE / "batch_server.py", str(LASTS_S)], stdout=subprocess.PIPE, text=True
     )
@@ -78,11 +79,31 @@ def main(many=2_000, concurrency=64, cells=60):
             client.stop_channels()
             manager.shutdown_kernel(now=True)
             server.kill()
+    return alone, beside, done
+
+
+def main(many=2_000, concurrency=64, cells=60):
+    alone, beside, done = both_ms(many, concurrency, cells)
     print(f"{many:,} predictions, {concurrency} at a time; after the last cell ended, done: {done}")
     print(f"{'':18}{'median':>10}{'90 %':>10}{'worst':>10}  ms")
     for name, found in (("alone", alone), ("beside the batch", beside)):
         late = statistics.quantiles(found, n=10)[-1]
         print(f"{name:18}{statistics.median(found):10.1f}{late:10.1f}{max(found):10.1f}")
+
+
+def measure():
+    """For the table of all benches."""
+    from figure import Figure
+
+    alone, beside, _ = both_ms(many=1_500, concurrency=64, cells=60)
+    name = "the latest of 60 cells beside a batch in the background"
+    more_ms = max(beside) - statistics.median(alone)
+    return [
+        Figure(
+            name=name, ours=max(beside), unit="ms", beside="with nothing to do", peer=max(alone)
+        ),
+        Figure(name="how much later that is than usual", ours=more_ms, unit="ms", asked=50),
+    ]
 
 
 if __name__ == "__main__":

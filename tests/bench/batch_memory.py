@@ -151,6 +151,24 @@ def main(few=200, many=2_000, rows=10_000):
     )
 
 
+def measure(few=200, many=2_000, rows=10_000):
+    """For the table of all benches."""
+    from figure import Figure
+
+    few_kb, many_kb = (measured(3_600, "open", number, "RSS")["kb"] for number in (few, many))
+    each_kb = (many_kb - few_kb) / (many - few)
+    through = measured(0, "rows", rows)
+    steady_kb = through["seen"][1][1]  # once connections and caches are there
+    grown_mb = (through["ended_kb"] - steady_kb) / 1024
+    return [
+        Figure(name="an open prediction, of memory", ours=each_kb, unit="kB", asked=50),
+        Figure(
+            name=f"{rows:,} rows of a generator: what memory grows by", ours=grown_mb, unit="MB",
+            beside="its result", peer=through["result_kb"] / 1024,
+        ),
+    ]  # fmt: skip
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--way"]:
         way, number, *rest = sys.argv[2:]
