@@ -110,7 +110,7 @@ def _check_truth(prediction, made):
     if prediction.final:
         [true] = made
         assert prediction.raw == true
-        if prediction.ok and not isinstance(true["output"], str):
+        if prediction.ok and isinstance(true.get("output"), list):
             assert prediction.text == "".join(true["output"])
 
 

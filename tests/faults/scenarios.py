@@ -176,7 +176,7 @@ ONE = sse("output", "Once", id="1:0")
 STREAM = {
     **{f"cut-at-{n}": at("stream", stream_cut(n), story=SLOW) for n in (1, 8, 30, 63, 64, 65, 90)},
     **{f"torn-at-{n}": at("stream", stream_cut(n, torn_off=True), story=SLOW) for n in (9, 70)},
-    "cut-within-a-letter": at("stream", stream_cut(52)),
+    "cut-within-a-letter": at("stream", stream_cut(46)),
     "cut-every-time": at("stream", always=stream_cut(40), story=SLOW),
     "silent": at("stream", silent(), story=SLOW),
     "silent-after-one": at("stream", stream_of(ONE, then=silent()), story=SLOW, slow=True),
