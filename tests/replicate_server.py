@@ -655,6 +655,10 @@ class Replicate:
         others = [request for request in self.requests if request.place == "other"]
         return [one for one in others if token in repr(one) or "authorization" in one.headers]
 
+    def tear(self):
+        """Reset all connections that there are."""
+        self._call(lambda: [writer.transport.abort() for writer in [*self._writers]])
+
     def reopen(self):
         """Take connections to the API again, at the same port."""
         asyncio.run_coroutine_threadsafe(self._open("api"), self._loop).result(5)

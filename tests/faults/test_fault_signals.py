@@ -60,8 +60,11 @@ class Process:
         return line
 
     def interrupt(self):
-        self._process.send_signal(signal.SIGINT)
+        self.send(signal.SIGINT)
         return time.monotonic()
+
+    def send(self, which):
+        self._process.send_signal(which)
 
     def __enter__(self):
         return self
@@ -131,6 +134,27 @@ def test_an_interrupt_at_any_moment_cancels_once_and_leaves_a_row(server, module
             outcome = interrupted(server, process, moment, after_s=after_s, again=again)
             check_interrupted(server, module_home, moment, outcome, again=again)
     assert sum(one["status"] == "canceled" for one in server.predictions) > 30
+
+
+def test_a_machine_that_slept_has_the_answer_when_it_wakes(server, module_home):
+    """The process stands still, its connections die, and the prediction ends meanwhile."""
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    with Process("interrupted.py") as process:
+        for night in range(6):
+            process.ask(f"night {night}.")
+            time.sleep(chance.uniform(0, 0.35))
+            process.send(signal.SIGSTOP)
+            server.tear()
+            time.sleep(1)
+            process.send(signal.SIGCONT)
+            said = json.loads(process.says())
+            ours = made(server, f"night {night}.")
+            assert len(ours) <= 1
+            assert said["id"] == (ours[0]["id"] if ours else None) or said["error"]
+            assert said["error"] in {"", "CreateUnclear"}
+            assert not said["id"] or row_of(module_home, said["id"])[0] == ours[0]
+    assert not server.seen("cancel")
 
 
 def batches_in(home):
