@@ -85,6 +85,7 @@ def check(server, home, outcome, *, posts=1, within_s=5.0, stopped=False):
     assert stopped or not server.seen("cancel"), "nobody asked for a cancel"
     for raw in made:
         _check_id(raw, outcome)
+        _check_not_left(server, raw, outcome)
     if outcome.prediction:
         _check_row(outcome.prediction, row_of(home, outcome.id))
         _check_truth(outcome.prediction, made)
@@ -96,6 +97,12 @@ def _check_id(raw, outcome):
     unseen = "Look at https://replicate.com/predictions", "as soon as its id is known"
     told = outcome.error is not None and any(one in outcome.message for one in unseen)
     assert raw["id"] == outcome.id or raw["id"] in outcome.message or told, "the id is lost"
+
+
+def _check_not_left(server, raw, outcome):
+    """Nothing goes on being paid that nobody follows."""
+    over, later = is_final(raw) or server.seen("cancel"), "as soon as its id is known"
+    assert over or later in outcome.message or isinstance(outcome.error, rm.CreateUnclear)
 
 
 def _check_row(prediction, row):
