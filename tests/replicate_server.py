@@ -446,6 +446,78 @@ def stream(*, ends_after=None, ids=True, resumes=True, last=b"", torn_off=False)
     return fault
 
 
+def stream_cut(at_byte, *, torn_off=False):
+    """The true stream up to a byte, wherever that falls; then its end or a reset."""
+
+    async def up_to(pieces):
+        left = at_byte
+        async for piece in pieces:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    async def fault(exchange):
+        scripted = exchange.server.of_stream(exchange.request)
+        true = part_of(scripted.after(exchange.server.begin_of(exchange.request)))
+        await exchange.send(replace(EVENTS, pieces=up_to(true)))
+        if torn_off:
+            await asyncio.sleep(0.05)  # a reset at once would overtake the bytes
+            exchange.reset()
+
+    return fault
+
+
+def stream_misnumbered():
+    """The true stream, whose ids fall where they should rise; it ends after two events."""
+
+    def downwards(found):
+        return b"id: 1690212292:%d\n" % (1_000 - int(found[1]))
+
+    async def backwards(pieces):
+        async for piece in pieces:
+            yield re.sub(rb"id: \d+:(\d+)\n", downwards, piece)
+
+    async def fault(exchange):
+        scripted = exchange.server.of_stream(exchange.request)
+        pieces = part_of(scripted.after(exchange.server.begin_of(exchange.request)), 2)
+        await exchange.send(replace(EVENTS, pieces=backwards(pieces)))
+
+    return fault
+
+
+def silent():
+    """Hear the request, do nothing, and say nothing, on a connection that stays."""
+
+    async def fault(_):
+        await asyncio.sleep(600)
+
+    return fault
+
+
+def led_away(status=307):
+    """A redirect to the same path at the other origin."""
+
+    async def fault(exchange):
+        url = f"{exchange.server.other_url}{exchange.request.path}"
+        await exchange.send(reply(status, location=url))
+
+    return fault
+
+
+def at_another_time(ahead, then=None):
+    """The server's clock jumps, and then it answers, honestly or not."""
+
+    async def fault(exchange):
+        exchange.server.ahead = ahead
+        if then:
+            await then(exchange)
+        else:
+            await exchange.send(await exchange.honest())
+
+    return fault
+
+
 async def part_of(pieces, ends_after=None, *, ids=True, last=b""):
     """A stream as the server sends it: a comment, events, and what comes last."""
     yield b": hi\n\n"
@@ -584,6 +656,10 @@ class Replicate:
         token = self.token
         others = [request for request in self.requests if request.place == "other"]
         return [one for one in others if token in repr(one) or "authorization" in one.headers]
+
+    def tear(self):
+        """Reset all connections that there are."""
+        self._call(lambda: [writer.transport.abort() for writer in [*self._writers]])
 
     def reopen(self):
         """Take connections to the API again, at the same port."""

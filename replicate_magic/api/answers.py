@@ -310,7 +310,8 @@ def refusal(answer: Answer, *, subject: str) -> errors.ReplicateMagicError:
     kind = _KINDS.get(
         answer.status, errors.ServerError if answer.status >= 500 else errors.APIError
     )
-    advice = _ADVICE.get(answer.status, "") if said else "Is REPLICATE_BASE_URL right?"
+    meant = said or answer.status == 429  # a gateway throttles too, in words of its own
+    advice = _ADVICE.get(answer.status, "") if meant else "Is REPLICATE_BASE_URL right?"
     if answer.status >= 500:
         advice = "Try again in a while."
     return kind(

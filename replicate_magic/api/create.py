@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic import errors
@@ -16,6 +17,7 @@ from replicate_magic.prediction import Created, Event, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from replicate_magic.api.answers import Answer
     from replicate_magic.api.client import Client
@@ -85,7 +87,8 @@ class Creation:
         self._attempt = 1
         self._turn: asyncio.Future[Place] | None = None
         self._told_until_s = 0.0
-        self._since = client.server_time() - protocol.LOOK_BACK  # later ones may be ours
+        self._posted_s = self._loop.time()
+        self._posted_at = client.server_time()
 
     @property
     def _at_s(self) -> float:
@@ -137,7 +140,7 @@ class Creation:
         if self._create.cancel_after_s is not None:  # less is left after a wait
             left_s = self._conduct.deadline_s - self._loop.time()
             self._create = replace(self._create, cancel_after_s=left_s)
-        self._since = self._client.server_time() - protocol.LOOK_BACK
+        self._posted_s, self._posted_at = self._loop.time(), self._client.server_time()
         self._posting = True
         try:
             return await self._client.send(protocol.create_request(self._create), place)
@@ -238,9 +241,19 @@ class Creation:
             _unclear(self._subject, cause, found, trouble), candidates=found
         ) from cause
 
+    def _since(self) -> datetime:
+        """What was created from then on may be ours.
+
+        A clock may have been set since the request was sent, ours or the server's, as the next
+        answer tells; and a machine that slept counts too few seconds: the earlier one holds.
+        """
+        elapsed = timedelta(seconds=self._loop.time() - self._posted_s)
+        sent_at = min(self._posted_at, self._client.server_time() - elapsed)
+        return sent_at - protocol.LOOK_BACK
+
     async def _candidates(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        request = protocol.list_request(created_after=self._since)
+        request = protocol.list_request(created_after=self._since())
         for _ in range(_MOST_PAGES):
             answer = await self._client.send(request)
             page = answers.read_object(answer, subject="the account's recent predictions")

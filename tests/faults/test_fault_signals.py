@@ -1,0 +1,193 @@
+"""A real process that is interrupted or killed at random moments of its runs.
+
+The moments are drawn from a seed that a failure tells: `REPLICATE_MAGIC_TEST_SEED` plays it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from promises import row_of
+from replicate_server import become, late, say, stream
+
+import replicate_magic as rm
+from replicate_magic.prediction import is_final
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+    pytest.mark.slow,
+]
+
+HERE = Path(__file__).parent
+ROOT = Path(rm.__file__).parents[1]
+SLOW_S = 0.15  # what a slow create takes
+SEED = int(os.environ.get("REPLICATE_MAGIC_TEST_SEED") or time.time_ns() % 1_000_000)
+WORDS = (*[say("word ", after_s=0.04)] * 8, become("succeeded"))
+QUICK = (say("word"), become("succeeded"))
+
+
+class Process:
+    """One of the scripts beside this, with the home and the server of the test."""
+
+    def __init__(self, script):
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / script], stdin=pipe, stdout=pipe, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        self.says()
+
+    def ask(self, word):
+        """What it says to a line."""
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        return self.says()
+
+    def says(self):
+        line = self._process.stdout.readline()
+        assert line, "the process has ended"
+        return line
+
+    def interrupt(self):
+        self.send(signal.SIGINT)
+        return time.monotonic()
+
+    def send(self, which):
+        self._process.send_signal(which)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def server(serve):
+    server = serve()
+    server.tells(*WORDS)
+    return server
+
+
+def made(server, prompt):
+    return [one for one in server.predictions if one["input"]["prompt"].startswith(prompt)]
+
+
+def interrupted(server, process, moment, *, after_s, again):
+    """Interrupt a run so long after it has begun; what it said, and how long that took."""
+    process.ask(f"moment {moment}.")
+    time.sleep(after_s)
+    at_s = process.interrupt()
+    if again:
+        time.sleep(0.05)  # two signals at once would be one
+        at_s = process.interrupt()
+    said = json.loads(process.says())
+    return said, at_s, time.monotonic() - at_s
+
+
+def check_interrupted(server, home, moment, outcome, *, again):
+    said, at_s, took_s = outcome
+    prompt = f"moment {moment}."
+    assert took_s < (0.5 if again else 5), took_s
+    ours = made(server, prompt)
+    assert len(ours) <= 1
+    if not ours:
+        return
+    [raw] = ours
+    server.until(lambda: is_final(raw), 5)
+    cancels = [one for one in server.seen("cancel") if raw["id"] in one.path]
+    assert len(cancels) <= 1
+    if raw["status"] == "canceled":
+        assert cancels[0].at_s - max(at_s, moment_of(raw["created_at"]) + SLOW_S) < 0.5
+    server.until(lambda: row_of(home, raw["id"]), 5)
+    assert again or said["id"] in {raw["id"], None}
+    if said["error"] == "KeyboardInterrupt" and not again:
+        assert said["id"] == raw["id"]
+
+
+def moment_of(stamp):
+    """A time of the API's, by `time.monotonic()`."""
+    return time.monotonic() - (time.time() - datetime.fromisoformat(stamp).timestamp())
+
+
+def test_an_interrupt_at_any_moment_cancels_once_and_leaves_a_row(server, module_home):
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    with Process("interrupted.py") as process:
+        for moment in range(100):
+            again = moment % 5 == 4
+            server.fails("create", chance.choice([None, late(SLOW_S)]))
+            server.fails("stream", chance.choice([None, stream(ends_after=2)]))
+            after_s = chance.uniform(0, 0.6)
+            outcome = interrupted(server, process, moment, after_s=after_s, again=again)
+            check_interrupted(server, module_home, moment, outcome, again=again)
+    assert sum(one["status"] == "canceled" for one in server.predictions) > 30
+
+
+def test_a_machine_that_slept_has_the_answer_when_it_wakes(server, module_home):
+    """The process stands still, its connections die, and the prediction ends meanwhile."""
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    with Process("interrupted.py") as process:
+        for night in range(6):
+            process.ask(f"night {night}.")
+            time.sleep(chance.uniform(0, 0.35))
+            process.send(signal.SIGSTOP)
+            server.tear()
+            time.sleep(1)
+            process.send(signal.SIGCONT)
+            said = json.loads(process.says())
+            ours = made(server, f"night {night}.")
+            assert len(ours) <= 1
+            assert said["id"] == (ours[0]["id"] if ours else None) or said["error"]
+            assert said["error"] in {"", "CreateUnclear"}
+            assert not said["id"] or row_of(module_home, said["id"])[0] == ours[0]
+    assert not server.seen("cancel")
+
+
+def batches_in(home):
+    with closing(sqlite3.connect(f"file:{home / 'history.db'}?mode=ro", uri=True)) as file:
+        return {name for (name,) in file.execute("SELECT id FROM batch WHERE total IS NOT NULL")}
+
+
+def test_what_a_killed_process_had_created_is_found_at_the_next_start(server, module_home):
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    server.tells(*QUICK)
+    rm.run("acme/poet", prompt="makes the history")
+    cut_off = 0
+    with Process("killed.py") as process:
+        for moment in range(20):
+            before, asked = batches_in(module_home), len(server.seen("create"))
+            server.fails("create", *[late(chance.choice([0.0, 0.1, 0.3]))] * 2)
+            pid = int(process.ask(f"kill {moment}:"))
+            time.sleep(chance.uniform(0, 0.7))
+            os.kill(pid, signal.SIGKILL)
+            process.says()
+            cut_off += len(server.seen("create")) - asked in {1, 2}
+            server.fails("create")
+            after = {name: rm.resume(name) for name in batches_in(module_home) - before}
+            check_killed(server, module_home, f"kill {moment}:", after)
+    assert cut_off > 3
+
+
+def check_killed(server, home, prompt, resumed):
+    ours = made(server, prompt)
+    assert len(resumed) == 1 or not ours, "it was sent before history knew of the batch"
+    for frame in resumed.values():
+        assert frame["status"].tolist() == ["succeeded"] * 3
+        assert sorted(one["input"]["prompt"] for one in ours) == [f"{prompt} {n}" for n in range(3)]
+        assert set(frame["id"]) == {one["id"] for one in ours}
+        assert all(row_of(home, one["id"]) for one in ours)
