@@ -25,8 +25,8 @@ NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
 """Pages typeset what stands between two `$`, but not in an element of these classes."""
 _FORMULAS = "tex2jax_process mathjax_process"  # nor in one within it that is not of these
 _TAG = re.compile(r'<(?:"[^"]*"|[^">])*>')
-# A page typesets with commands that fetch (`\unicode[x;background:url(…)]{1}`), link, lay themselves
-# over the page, or change what the reader's own formulas mean.
+# A page typesets with commands that fetch (`\unicode[x;background:url(…)]{1}`), link, lie over the
+# page, or change what the reader's own formulas mean.
 _ACTING = re.compile(
     r"\\(?:bbox|class|cssId|csname|data|[egx]?def|[dD]eclare\w*|definecolor|fcolorbox|href|html\w*"
     r"|include\w*|input|let|mathtip|mml\w*|Newextarrow|(?:new(?!line)|provide|renew)\w+|require|setOptions"
