@@ -38,7 +38,8 @@ PATHS = [
     "..", "../../../../../../etc/passwd", "..%2f..%2f..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fx",
     "..%252f..%252fetc%252fpasswd", "..%5c..%5cetc%5cpasswd", "%2fetc%2fpasswd",
     "file:%2f%2f%2fetc%2fpasswd", "%c0%ae%c0%ae%c0%afetc", "passwd%00.png", "%00",
-    "%0d%0aset-cookie:%20x", "%ff%fe", "a" * 20_000, "{id}", "*", "~", ".git%2fconfig", "models", "history.db",
+    "%0d%0aset-cookie:%20x", "%ff%fe", "a" * 20_000, "{id}", "*", "~", ".git%2fconfig", "models",
+    "history.db",
 ]  # fmt: skip
 
 
