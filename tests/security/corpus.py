@@ -86,6 +86,10 @@ STYLES = {
     "class": "<div class='jp-Dialog jp-mod-active' style='position:fixed;inset:0'>x</div>",
 }
 FORMULAS = {
+    "font": rf"$\unicode[x;background:url(//{OUTSIDE}/f)]{{65}}$",
+    "font of a token": rf"$\mmlToken{{mi}}[fontfamily='x;background:url(//{OUTSIDE}/m)']{{x}}$",
+    "style alone": r"$$\style{position:fixed;inset:0}{x}$$",
+    "definition": r"$\gdef\frac{\text{gone}}$ $\frac{1}{2}$",
     "link": rf"$\href{{javascript:{_RUN}}}{{x}}$ \(\href{{javascript:{_RUN}}}{{y}}\)",
     "style": rf"$$\style{{background:url({_FAR}/b);position:fixed;inset:0}}{{x}} \class{{jp-Dialog}}{{y}} \cssId{{rig}}{{z}}$$",
     "unicode": rf"$\require{{html}}\unicode{{<script>{_RUN}</script>}}$ \[\unicode[x;background:url({_FAR}/b)]{{65}}\]",
