@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from replicate_magic.aliases import alias
     from replicate_magic.batch_job import BatchJob
     from replicate_magic.batches import abatch, batch, resume
+    from replicate_magic.call_code import Code
+    from replicate_magic.calling import call_api
     from replicate_magic.cell.info import ModelInfo
+    from replicate_magic.difference import Difference
     from replicate_magic.errors import (
         APIError,
         BatchFailed,
@@ -43,10 +46,12 @@ if TYPE_CHECKING:
         Unauthorized,
         UnexpectedAnswer,
     )
+    from replicate_magic.finding import search
     from replicate_magic.functions import arun, attach, info, run, start
     from replicate_magic.job import Job
     from replicate_magic.local import serve
     from replicate_magic.notebook.status import status
+    from replicate_magic.past import cancel, code, diff, rerun, show
     from replicate_magic.prediction import OutputFile, Prediction
     from replicate_magic.runs.transfer import export_runs, import_runs
     from replicate_magic.tables import jq, plot, runs, stats
@@ -56,9 +61,11 @@ __all__ = [
     "BatchFailed",
     "BatchJob",
     "CellError",
+    "Code",
     "ConnectionFailed",
     "ConnectionLost",
     "CreateUnclear",
+    "Difference",
     "EngineUnavailable",
     "HistoryError",
     "InputError",
@@ -85,6 +92,10 @@ __all__ = [
     "arun",
     "attach",
     "batch",
+    "call_api",
+    "cancel",
+    "code",
+    "diff",
     "export_runs",
     "import_runs",
     "info",
@@ -92,10 +103,13 @@ __all__ = [
     "login",
     "logout",
     "plot",
+    "rerun",
     "resume",
     "run",
     "runs",
+    "search",
     "serve",
+    "show",
     "start",
     "stats",
     "status",
@@ -103,6 +117,8 @@ __all__ = [
 
 _ROOMS = {
     "BatchJob": "batch_job",
+    "Code": "call_code",
+    "Difference": "difference",
     "Job": "job",
     "ModelInfo": "cell.info",
     "OutputFile": "prediction",
@@ -112,6 +128,10 @@ _ROOMS = {
     "arun": "functions",
     "attach": "functions",
     "batch": "batches",
+    "call_api": "calling",
+    "cancel": "past",
+    "code": "past",
+    "diff": "past",
     "export_runs": "runs.transfer",
     "import_runs": "runs.transfer",
     "info": "functions",
@@ -119,10 +139,13 @@ _ROOMS = {
     "login": "account",
     "logout": "account",
     "plot": "tables",
+    "rerun": "past",
     "resume": "batches",
     "run": "functions",
     "runs": "tables",
+    "search": "finding",
     "serve": "local",
+    "show": "past",
     "start": "functions",
     "stats": "tables",
     "status": "notebook.status",

@@ -14,6 +14,7 @@ from replicate_magic import bridge, errors
 from replicate_magic.plain import count, one_line
 from replicate_magic.recording import Notes, record_of
 from replicate_magic.runs.record import columns_of
+from replicate_magic.tally import how_to_resume, told_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _TELLING = {"not sent": 1, "canceled": 2}
 """Which of those without an answer are told last, when one is."""
-_AGAIN = "%replicate resume {id} runs those that are missing, and no other."
 
 
 class BatchJob:
@@ -133,7 +133,7 @@ class BatchJob:
         bad = [entry for entry in self.tally.entries if not entry.ok]
         if not bad and not self._batch.why:
             return ""
-        return "\n".join([*_told(self.tally, bad, self._batch.why), _AGAIN.format(id=self.id)])
+        return "\n".join([*_told(self.tally, bad, self._batch.why), how_to_resume(self.id)])
 
     def detach(self, update: Callable[[News], None], end: Callable[[BatchJob], object]) -> None:
         """Begin, with nobody waiting.
@@ -146,15 +146,14 @@ class BatchJob:
         self.call.detach(update, lambda: end(self))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{many:,} {outcome}" for outcome, many in self.tally.counts().items())
-        return f"<BatchJob {self.id}: {told or 'nothing yet'}>"
+        return f"<BatchJob {self.id}: {self.tally.told() or 'nothing yet'}>"
 
 
 def _told(tally: Tally, bad: list[Entry], stopped: str) -> list[str]:
     outcomes: dict[str, int] = {}
     for entry in bad:
         outcomes[entry.outcome] = outcomes.get(entry.outcome, 0) + 1
-    told = ", ".join(f"{many:,} {outcome}" for outcome, many in outcomes.items())
+    told = told_counts(outcomes)
     of = tally.total or len(tally.entries)
     lines = [f"{len(bad):,} of {count(of, 'prediction')} did not succeed: {told}."] if bad else []
     if stopped:

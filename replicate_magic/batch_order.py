@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.errors import InputError
+from replicate_magic.errors import CellError, InputError
 from replicate_magic.plain import count, one_line
 from replicate_magic.runs.batch_items import BatchItem
 from replicate_magic.sending import secrets_in
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Request, Target
     from replicate_magic.endpoint import Endpoint
     from replicate_magic.order import Conditions
-    from replicate_magic.runs.record import Record
+    from replicate_magic.runs.driving import Driver
 
 _MOST_TOLD = 5
 _LONGEST = 1_000  # characters of an input in a table
@@ -55,12 +55,10 @@ class Resumed:
 
     Attributes:
         since: when it began.
-        known: the predictions of its requests, by number.
         lost: why requests cannot be sent again, by number.
     """
 
     since: datetime
-    known: Mapping[int, Record]
     lost: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -115,6 +113,20 @@ def refusal(item: Item, error: Exception) -> str:
     """What is wrong with a request, and with which."""
     where = ", ".join(f"{name}={one_line(str(it), limit=40)}" for name, it in item.params.items())
     return f"Request {item.number + 1}{f' ({where})' if where else ''}: {error}"
+
+
+def runs_here(batch_id: str) -> CellError:
+    """Why a batch that this process runs is not run beside itself."""
+    return CellError(f"Batch {batch_id} runs in this process now: %replicate wait waits for it.")
+
+
+def runs_elsewhere(batch_id: str, driver: Driver) -> CellError:
+    """Why a batch that another process runs is not run here, too."""
+    return CellError(
+        f"Batch {batch_id} is run by {driver}. Run here as well, what is missing would be paid "
+        f"twice. Wait until it has ended there, or end it there: %replicate resume {batch_id} then "
+        "runs what is missing."
+    )
 
 
 def refuse(refusals: Sequence[str]) -> None:

@@ -7,17 +7,26 @@ plainly, so that each id is known at once, then asked about at the pace of the m
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from replicate_magic import bridge, errors, paying
 from replicate_magic.adopting import created_meanwhile
 from replicate_magic.api.pace import Pace
-from replicate_magic.batch_order import Asked, kept_item, refusal, refuse, told_inputs
+from replicate_magic.batch_order import (
+    Asked,
+    kept_item,
+    refusal,
+    refuse,
+    runs_elsewhere,
+    runs_here,
+    told_inputs,
+)
 from replicate_magic.cell.many import with_seed
 from replicate_magic.cell.once import rereadable
 from replicate_magic.cell.plan import Draft, Request, plan
@@ -26,6 +35,7 @@ from replicate_magic.failure import short_why
 from replicate_magic.order import Order
 from replicate_magic.prediction import Prediction
 from replicate_magic.recording import fetched, prediction_of
+from replicate_magic.resuming import best_runs
 from replicate_magic.runner import Known
 from replicate_magic.runs.batch_items import BatchRecord
 from replicate_magic.runs.history import the_history
@@ -33,7 +43,7 @@ from replicate_magic.sending import create_of, read_bytes
 from replicate_magic.tally import Entry, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from replicate_magic.api.protocol import Create
     from replicate_magic.batch_order import BatchOrder
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
     from replicate_magic.runner import Runner
     from replicate_magic.runs.batch_items import BatchItem
     from replicate_magic.runs.record import Record
+
+T = TypeVar("T")
 
 _AT_ONCE = 200  # requests that are planned, or kept, before the loop does something else
 _NO_MORE = (errors.InsufficientCredit, errors.OverBudget, errors.Unauthorized)
@@ -80,7 +92,7 @@ class Batch:
         self._publish: Callable[[News], None] = lambda _: None
         self._found: dict[Target, Found] = {}
         self._schemas: dict[Target, Schema] = {}
-        self._known: dict[int, Record] = dict(order.resumed.known if order.resumed else {})
+        self._known: dict[int, Record] = {}
         self._paces: dict[Target, Pace] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._watched: dict[int, asyncio.Event] = {}
@@ -96,32 +108,32 @@ class Batch:
             publish: handed the tally whenever it has changed.
 
         Raises:
+            CellError: it runs already, here or in another process.
             InputError: the model refuses inputs of some of its requests; nothing was sent.
             OverBudget: together they would pass a limit, or may; nothing was sent.
             ReplicateMagicError: a model cannot be looked up; nothing was sent.
             asyncio.CancelledError: it was ended; what ran is canceled, what is done is kept.
         """
         self._publish = publish
+        async with self._alone():
+            await self._run_all()
+        return self.tally
+
+    async def _run_all(self) -> None:
         await self._look_up()
         if self._order.total is None:
             self._source = iter(self._order.items)
-            await self._kept(partial(the_history().begin_batch, self._record()))
+            await self._begin()
         else:
-            items = await self._prepared()
-            await self._adopt(items)
-            await self._afford(items)
-            self._source = iter(items)
-        self._runner.batches[self._order.batch_id] += 1
+            self._source = iter(await self._ready())
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._order.concurrency, self._order.total or 256)):
                     workers.create_task(self._work())
         finally:
-            del self._runner.batches[self._order.batch_id]
             self._settle()
             end = partial(the_history().end_batch, self._order.batch_id, "ended")
             bridge.here().watch(self._kept(end))
-        return self.tally
 
     async def rehearse(self) -> None:
         """Look up and check all of it, as `run` does, and send nothing."""
@@ -143,6 +155,40 @@ class Batch:
 
     # -- before anything is sent -------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nobody runs it meanwhile but this; what others did of it before is known from here on."""
+        batch_id = self._order.batch_id
+        here = (os.getpid(), batch_id)
+        if here in self._runner.batches:
+            raise runs_here(batch_id)
+        self._runner.batches.add(here)
+        try:
+            if self._order.resumed:
+                await self._drive()
+                runs = await bridge.apart(partial(the_history().batch_runs, batch_id))
+                self._known = best_runs(runs)
+            yield
+        finally:
+            self._runner.batches.discard(here)
+            leave = partial(the_history().leave_batch, batch_id)
+            bridge.here().watch(self._kept(leave))
+
+    async def _begin(self) -> None:
+        await self._kept(partial(the_history().begin_batch, self._record()))
+        if not self._order.resumed:
+            await self._drive()
+
+    async def _drive(self) -> None:
+        """Have history keep that this process drives it.
+
+        Raises:
+            CellError: another one does.
+        """
+        batch_id = self._order.batch_id
+        if other := await self._kept(partial(the_history().drive_batch, batch_id)):
+            raise runs_elsewhere(batch_id, other)
+
     async def _look_up(self) -> None:
         for target in self._order.endpoints:
             found = await self._runner.known(self._order_of(target))
@@ -151,25 +197,32 @@ class Batch:
             earlier = await bridge.apart(partial(the_history().last_runs, str(target)))
             self._paces[target] = Pace(seconds for seconds, _ in earlier if seconds is not None)
 
-    async def _prepared(self) -> list[Item]:
-        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
-        await self._kept(partial(the_history().begin_batch, self._record()))
-        items: list[Item] = []
-        refused: list[str] = []
-        rows: list[BatchItem] = []
+    async def _ready(self) -> list[Item]:
+        """All requests, as `_prepared`, and paid for; where that is refused, history has none."""
+        await self._begin()
         try:
-            for item in self._order.items:
-                try:
-                    items.append(self._taken(item, rows))
-                except errors.CellError as error:
-                    refused.append(refusal(item, error))
-                if len(rows) >= _AT_ONCE:
-                    await self._keep_items(rows)
-            refuse(refused)
+            items = await self._prepared()
+            await self._adopt(items)
+            await self._afford(items)
         except BaseException:
             if not self._order.resumed:
                 await self._kept(partial(the_history().drop_batch, self._order.batch_id))
             raise
+        return items
+
+    async def _prepared(self) -> list[Item]:
+        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
+        items: list[Item] = []
+        refused: list[str] = []
+        rows: list[BatchItem] = []
+        for item in self._order.items:
+            try:
+                items.append(self._taken(item, rows))
+            except errors.CellError as error:
+                refused.append(refusal(item, error))
+            if len(rows) >= _AT_ONCE:
+                await self._keep_items(rows)
+        refuse(refused)
         await self._keep_items(rows)
         return items
 
@@ -219,10 +272,9 @@ class Batch:
         if some and not self._order.resumed:
             await self._kept(partial(the_history().add_items, self._order.batch_id, some))
 
-    async def _kept(self, work: Callable[[], object]) -> None:
+    async def _kept(self, work: Callable[[], T]) -> T | None:
         await asyncio.sleep(0)
-        if self._order.conditions.log:
-            await bridge.in_turn(work)
+        return await bridge.in_turn(work) if self._order.conditions.log else None
 
     def _record(self) -> BatchRecord:
         return BatchRecord(
@@ -261,12 +313,7 @@ class Batch:
             one.target for one in items if one.number not in self._known.keys() | self._skipped
         )
         own, kernel = self._order.conditions.spending, self._runner.purse
-        try:
-            await paying.afford(own, missing, self._found, kernel)
-        except errors.OverBudget:
-            if not self._order.resumed:
-                await self._kept(partial(the_history().drop_batch, self._order.batch_id))
-            raise
+        await paying.afford(own, missing, self._found, kernel)
 
     def _create_of(self, item: Item) -> Create:
         request = plan(item.target, rereadable(item.draft), self._schemas[item.target], read_bytes)

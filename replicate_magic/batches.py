@@ -90,14 +90,9 @@ def batch(
     """
     order = _order(
         model, rows, grid, repeat, input, inputs, concurrency, timeout,
-        keep_going=keep_going, cached=cached, tag=tag, log=log, save=save, force=force,
-        max_cost=max_cost,
+        cached=cached, tag=tag, log=log, save=save, force=force, max_cost=max_cost,
     )  # fmt: skip
-    view = choose_batch(Look()) if show else NoBatchView()
-    job = batching.drive(order, view, keep_going=keep_going)
-    close_batch(view, job.tally, why=job.why())
-    warn_of_history()
-    return job.checked()
+    return _driven(order, show=show, keep_going=keep_going)
 
 
 async def abatch(
@@ -122,8 +117,7 @@ async def abatch(
     """Run many predictions, as `batch`; cancelling this cancels those that run."""
     order = _order(
         model, rows, grid, repeat, input, inputs, concurrency, timeout,
-        keep_going=keep_going, cached=cached, tag=tag, log=log, save=save, force=force,
-        max_cost=max_cost,
+        cached=cached, tag=tag, log=log, save=save, force=force, max_cost=max_cost,
     )  # fmt: skip
     job = await batching.adrive(order, keep_going=keep_going)
     warn_of_history()
@@ -157,6 +151,10 @@ def resume(
         BatchFailed, ReplicateMagicError: as for `batch`.
     """
     order = batching.resumed(batch_id, concurrency=concurrency)
+    return _driven(order, show=show, keep_going=keep_going)
+
+
+def _driven(order: BatchOrder, *, show: bool, keep_going: bool) -> RunsFrame:
     view = choose_batch(Look()) if show else NoBatchView()
     job = batching.drive(order, view, keep_going=keep_going)
     close_batch(view, job.tally, why=job.why())
@@ -174,7 +172,6 @@ def _order(  # noqa: PLR0917  (the arguments of `batch`, in its order)
     concurrency: int | None,
     timeout: float | str | None,
     *,
-    keep_going: bool,
     cached: bool,
     tag: str | None,
     log: bool,
@@ -199,13 +196,4 @@ def _order(  # noqa: PLR0917  (the arguments of `batch`, in its order)
         call_items(many, {**(given or {}), **inputs}, force=force),
         conditions_of(timeout, tag=tag, log=log, save=save, cached=cached, max_cost=max_cost),
         concurrency=concurrency,
-        settings={
-            "keep_going": keep_going,
-            "max_cost": max_cost,
-            "concurrency": concurrency,
-            "timeout_s": None if timeout is None else str(timeout),
-            "tag": tag,
-            "save": None if isinstance(save, bool) else str(save),
-            "no_save": save is False,
-        },
     )

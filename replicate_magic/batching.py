@@ -6,6 +6,7 @@ what to show the view's.
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import replace
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge, errors
 from replicate_magic.batch_job import BatchJob
-from replicate_magic.batch_order import BatchOrder, Resumed
+from replicate_magic.batch_order import BatchOrder, Resumed, runs_elsewhere, runs_here
 from replicate_magic.batch_run import Batch
 from replicate_magic.cell.options import duration
 from replicate_magic.failure import tell_interrupt
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay, saving_into
 from replicate_magic.plain import count
-from replicate_magic.resuming import best_runs, item_again, why_lost
+from replicate_magic.resuming import item_again, why_lost
 from replicate_magic.runs.history import the_history
 from replicate_magic.session import now, the_session
 from replicate_magic.spending import Spending
+from replicate_magic.tally import how_to_resume
 from replicate_magic.views import NoBatchView, close_batch
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ def ordered(
     conditions: Conditions,
     *,
     concurrency: int | None,
-    settings: Mapping[str, Any],
 ) -> BatchOrder:
     """An order for a batch.
 
@@ -51,7 +52,6 @@ def ordered(
         items: its requests.
         conditions: how each of them runs.
         concurrency: how many at a time.
-        settings: what history keeps beside.
 
     Raises:
         ReplicateMagicError: there is nowhere to run one of the targets.
@@ -64,8 +64,22 @@ def ordered(
         endpoints=endpoints,
         conditions=conditions,
         concurrency=concurrency or CONCURRENCY,
-        settings={**settings, "cached": conditions.reuse != "off"},
+        settings=_settings(conditions, concurrency),
     )
+
+
+def _settings(conditions: Conditions, concurrency: int | None) -> dict[str, Any]:
+    """What a later `resumed` has to know; `_conditions_again` reads it."""
+    saving = conditions.saving
+    return {
+        "concurrency": concurrency,
+        "timeout_s": conditions.timeout_s,
+        "tag": conditions.local.get("tag"),
+        "save": str(saving.folder) if saving and saving.folder else None,
+        "no_save": saving is None,
+        "cached": conditions.reuse != "off",
+        "max_cost": conditions.spending.most_usd,
+    }
 
 
 def resumed(
@@ -80,15 +94,15 @@ def resumed(
 
     Raises:
         NotFound: there is no such batch.
-        CellError: it runs here now.
+        CellError: it runs now, here or in another process.
         ReplicateMagicError: there is nowhere to run one of its models.
     """
     history = the_history()
     record = history.batch(prefix)
-    if record.id in the_session().runner.batches:
-        raise errors.CellError(
-            f"Batch {record.id} runs in this process now: %replicate wait waits for it."
-        )
+    if (os.getpid(), record.id) in the_session().runner.batches:
+        raise runs_here(record.id)
+    if driver := history.batch_driver(record.id):
+        raise runs_elsewhere(record.id, driver)
     kept = list(history.batch_items(record.id))
     settings = dict(record.settings)
     items = [item_again(one) for one in kept]
@@ -103,7 +117,6 @@ def resumed(
         settings=settings,
         resumed=Resumed(
             since=record.created_at,
-            known=best_runs(history.batch_runs(record.id)),
             lost={one.number: why for one in kept if (why := why_lost(one))},
         ),
     )
@@ -216,11 +229,10 @@ def _job(order: BatchOrder, view: BatchView, *, keep_going: bool) -> BatchJob:
 
 def _explain(interrupt: KeyboardInterrupt, job: BatchJob) -> None:
     """Have an interrupt tell what became of the batch, and carry its frame."""
-    counts = job.tally.counts()
-    told = ", ".join(f"{many:,} {outcome}" for outcome, many in counts.items())
+    told = job.tally.told()
     of = count(job.tally.total or len(job.tally.entries), "prediction")
     lines = [f"Interrupted: of {of} {told}." if told else "Nothing was sent."]
     if told:
-        lines.append(f"%replicate resume {job.id} runs those that are missing, and no other.")
+        lines.append(how_to_resume(job.id))
         interrupt.frame = job.frame  # type: ignore[attr-defined]  # for whoever catches it
     tell_interrupt(interrupt, "\n".join(lines))

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from replicate_magic.cell.plan import Target
     from replicate_magic.local import Engine
 
+_WANTED = (
+    "{base} wants an API token for {what}, and there is none: %replicate login asks for one, or "
+    "set REPLICATE_API_TOKEN."
+)
 _WITHOUT_ACCOUNT = (
     "There is no API token, which {target} needs. Get one at "
     "https://replicate.com/account/api-tokens, then %replicate login asks for it; or set "
@@ -65,7 +69,7 @@ class Endpoints:
         """
         if target.kind == "cog":
             return Endpoint(str(target), "")
-        if target.is_local and not protocol.is_here(configured_base()):
+        if self.is_embedded(target):
             return self._embedded()
         configured = self.configured()
         if not configured.token and not protocol.is_here(configured.base):
@@ -104,6 +108,16 @@ class Endpoints:
             raise errors.NotFound(f"The engine at {base} has ended.", status=404)
         raise errors.Unauthorized(_ELSEWHERE.format(base=base), status=401)
 
+    @staticmethod
+    def is_embedded(target: Target) -> bool:
+        """Whether it runs on this process's own engine."""
+        return target.is_local and not protocol.is_here(configured_base())
+
+    @staticmethod
+    def needs_token(base: str) -> bool:
+        """Whether nobody answers at an address without a token: an engine of this machine may."""
+        return not protocol.is_here(base)
+
     def is_gone(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint was the embedded engine, and its process has ended."""
         engine = self._engine
@@ -140,6 +154,13 @@ def embedded_schemas() -> dict[str, dict[str, Any]]:
     return catalog.schemas()
 
 
+def embedded_models() -> dict[str, str]:
+    """What the embedded engine's models are, by name; it is not started for that."""
+    from replicate_magic.local import catalog
+
+    return {info.full_name: info.description for info in catalog.INFOS}
+
+
 def configured_base() -> str:
     """The address of the API that the environment names.
 
@@ -147,6 +168,11 @@ def configured_base() -> str:
         CellError: it is none.
     """
     return protocol.base_url(os.environ.get("REPLICATE_BASE_URL"))
+
+
+def without_token(base: str, what: str) -> errors.Unauthorized:
+    """The error where an API wants a token for something, and there is none."""
+    return errors.Unauthorized(_WANTED.format(base=base, what=what), status=401)
 
 
 def _without_account(target: object, base: str) -> errors.Unauthorized:

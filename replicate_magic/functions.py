@@ -15,7 +15,8 @@ from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
 from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay, saving_into
 from replicate_magic.recording import notebook_name, prediction_of
-from replicate_magic.runs.history import found, warn_of_history
+from replicate_magic.runs.history import warn_of_history
+from replicate_magic.runs.picking import found
 from replicate_magic.session import the_session
 from replicate_magic.spending import Spending
 from replicate_magic.views import Look, NoView, choose

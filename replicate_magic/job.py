@@ -37,10 +37,16 @@ class Job:
     detached: bool
     """Whether nobody waits for it."""
 
-    def __init__(self, call: bridge.Call[Prediction, Ended], model: str) -> None:
+    def __init__(
+        self,
+        call: bridge.Call[Prediction, Ended],
+        model: str,
+        wish: Callable[[], object] = lambda: None,
+    ) -> None:
         self.call = call
         self.detached = False
         self._model = model
+        self._wish = wish  # told that it is to be canceled, and not only left
 
     @property
     def prediction(self) -> Prediction:
@@ -75,6 +81,7 @@ class Job:
 
     def cancel(self) -> None:
         """Have the prediction canceled; this only sends word, and may be called at any time."""
+        self._wish()
         self.call.cancel()
 
     def ended(self) -> Ended:

@@ -194,6 +194,8 @@ class Prediction:
         age_s: how old the answer is, in seconds, where history gave it and nothing was sent.
         cost_usd: about what it cost in US dollars, by known prices; `None` before its end, and
             where no price is known.
+        whole: whether it shows itself with its state and logs, as a cell does, and not its answer
+            alone.
     """
 
     model: str
@@ -215,6 +217,7 @@ class Prediction:
     finished_after_s: float | None = field(default=None)
     age_s: float | None = field(default=None)
     cost_usd: float | None = field(default=None)
+    whole: bool = field(default=False)
 
     @property
     def id(self) -> str:
@@ -404,7 +407,10 @@ class Prediction:
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # noqa: FBT001  (IPython's protocol)
         from replicate_magic.views.answer import shown
 
-        printer.text(shown(self, None, "auto").text)
+        if self.whole:
+            printer.text(self._repr_mimebundle_()["text/plain"])
+        else:
+            printer.text(shown(self, None, "auto").text)
 
 
 def fold(prediction: Prediction, event: Event) -> Prediction:

@@ -93,22 +93,23 @@ class Runner:
 
     Attributes:
         running: how often each id is followed now.
-        batches: which batches run now.
+        batches: which batches run now, with the process: a forked child runs none of them.
         purse: what was spent since the process began, by estimates.
+        ids: what was created here.
     """
 
     def __init__(self, endpoints: Endpoints) -> None:
         self.running: Counter[str] = Counter()
-        self.batches: Counter[str] = Counter()
+        self.batches: set[tuple[int, str]] = set()
         self.purse = Purse()
+        self.ids: set[str] = set()
         self._endpoints = endpoints
         self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
         self._clients: dict[Endpoint, Client] = {}
         self._writing: tuple[tuple[asyncio.AbstractEventLoop, History], Writer] | None = None
         self._lookups = Lookups()
-        self._ids: set[str] = set()
         self._uploaded: Memory = {}
-        self._under_way: Counter[str] = Counter()  # creates without an id yet, by what they ask for
+        self._creates: Counter[str] = Counter()  # those without an id yet, by what they ask for
         self._crowds: Counter[str] = Counter()  # those, and all that were under way with them
 
     def forget(self) -> None:
@@ -190,7 +191,7 @@ class Runner:
         publish(prediction)
         return Ended(prediction)
 
-    def _writer(self) -> Writer:
+    def writer(self) -> Writer:
         """What writes to the present history, on the present loop."""
         key = asyncio.get_running_loop(), the_history()
         if self._writing is None or self._writing[0] != key:
@@ -228,7 +229,7 @@ class Runner:
         client = await self.client(endpoint)
         files = fetcher(client, conditions, lambda event: story.add(event), previewed=previewed)  # noqa: PLW0108  (it comes below)
         story = Story(latest, publish, files if conditions.saving or previewed else None)
-        recorder = Recorder(self._writer() if conditions.log else None)
+        recorder = Recorder(self.writer() if conditions.log else None)
         try:
             async with files:
                 in_time = await follow(client, story, recorder)
@@ -269,7 +270,7 @@ class Runner:
             schema = read_schema(found.described.openapi)
             story.change(shape=schema.shape or story.latest.shape)
             secrets = replace(secrets, names=secrets.names | secrets_of(schema, {}).names)
-        conduct = self._conduct(known.endpoint, known.conditions, recorder)
+        conduct = self.conduct(known.endpoint, known.conditions, recorder)
         conduct = replace(conduct, cancels=cancels)
         return await rejoin(client, known.record.id, conduct, emit, subject=known.record.model)
 
@@ -313,15 +314,12 @@ class Runner:
         story.change(shape=request.schema.shape)
         asked, secrets = sending.digest_of(request), sending.secrets_in(request)
         recorder.notes = sending.notes_of(order, request, asked)
-        conduct = self._conduct(order.endpoint, order.conditions, recorder, found, asked)
-        with ExitStack() as under_way:
-            self._under_way[asked] += 1
-            self._crowds[asked] += 1
-            under_way.callback(self._left, asked)
+        conduct = self.conduct(order.endpoint, order.conditions, recorder, found, asked)
+        with self.under_way(asked) as under_way:
 
             def emit(event: Event) -> None:
                 if isinstance(event, Created):
-                    self._ids.add(event.raw["id"])
+                    self.ids.add(event.raw["id"])
                     self.running[event.raw["id"]] += 1
                     under_way.close()
                 story.add(secrets.event(event))
@@ -370,10 +368,23 @@ class Runner:
         finally:
             patience.cancel()
 
+    def under_way(self, asked: str) -> ExitStack:
+        """What is to be closed once a create has its id, or has failed.
+
+        What one that failed has left behind may be taken for another's of its crowd.
+
+        Args:
+            asked: what creates that are alike have in common.
+        """
+        left = ExitStack()
+        self._creates[asked] += 1
+        self._crowds[asked] += 1
+        left.callback(self._left, asked)
+        return left
+
     def _left(self, asked: str) -> None:
-        """A create has its id, or none; what it left may be taken for another's of its crowd."""
-        self._no_longer(self._under_way, asked)
-        if asked not in self._under_way:
+        self._no_longer(self._creates, asked)
+        if asked not in self._creates:
             del self._crowds[asked]
 
     @staticmethod
@@ -382,7 +393,7 @@ class Runner:
         if counted[what] <= 0:
             del counted[what]
 
-    def _conduct(
+    def conduct(
         self,
         endpoint: Endpoint,
         conditions: Conditions,
@@ -390,8 +401,18 @@ class Runner:
         found: Found | None = None,
         asked: str = "",
     ) -> Conduct:
+        """How something is created, and followed.
+
+        Args:
+            endpoint: where.
+            conditions: until when, and the like.
+            recorder: has it kept.
+            found: what is known of the model.
+            asked: what creates that are alike have in common.
+        """
+
         async def is_known(name: str) -> bool:
-            return name in self._ids or await bridge.apart(partial(the_history().has, name))
+            return name in self.ids or await bridge.apart(partial(the_history().has, name))
 
         return Conduct(
             began_s=conditions.began_s,

@@ -141,6 +141,21 @@ class Session:
             the_history().save(replace(record, local={**record.local, "lost": True}))
             raise errors.NotFound(_LOST.format(record.id, record.origin), status=404) from error
 
+    def watch(self, record: Record, conditions: Conditions) -> None:
+        """Follow a prediction of history in the background, so that its row is completed.
+
+        It goes on where this process ends before it; being canceled as a job cancels it.
+
+        Raises:
+            ReplicateMagicError: where it was made is not to be reached from here.
+        """
+        wishes: list[str] = []
+        known = Known(record, self.endpoints.at(record.origin), conditions)
+        follow = partial(self.runner.rejoin, known, cancels=lambda: bool(wishes), previewed=False)
+        job = Job(bridge.Call(follow), record.model, lambda: wishes.append("cancel"))
+        job.detach(lambda _: None, lambda _: None)
+        self.remember(job)
+
     def _drive(self, make: Callable[[], Job], view: View, *, explain: _Explain) -> Job:
         """Have a job run to its end; what goes wrong is `drive`'s to tell."""
         job: Job | None = None

@@ -125,6 +125,10 @@ class Tally:
         """How many entries are how far, by `Entry.outcome`; none is 0."""
         return {outcome: many for outcome, many in list(self._counts.items()) if many}
 
+    def told(self) -> str:
+        """How many are how far, such as `2 succeeded, 1 failed`; nothing where there are none."""
+        return told_counts(self.counts())
+
     @property
     def ended(self) -> int:
         """How many have ended, however."""
@@ -146,6 +150,16 @@ class Tally:
         if not self.ended or self.total is None:
             return None
         return (now_s - self.began_s) / self.ended * (self.total - self.ended)
+
+
+def told_counts(counts: Mapping[str, int]) -> str:
+    """Such as `2 succeeded, 1 failed`."""
+    return ", ".join(f"{many:,} {outcome}" for outcome, many in counts.items())
+
+
+def how_to_resume(batch_id: str) -> str:
+    """What runs the rest of a batch, as a sentence."""
+    return f"%replicate resume {batch_id} runs those that are missing, and no other."
 
 
 def _kept(prediction: Prediction) -> Prediction:

@@ -479,6 +479,7 @@ class Replicate:
         models: by `owner/name`.
         deployments: `(model, version)` by `owner/name`.
         hardware: what runs a deployment, by `owner/name`, where that is told.
+        answers: what is answered before all else, as `Reply` by `(method, path below /v1)`.
         files: `(media type, bytes)` by the name under `/files/`.
         uploaded: `(name, media type, bytes)` of what `POST /files` was given.
         hears_bytes: how much of a body is read before it is answered, by route; all if not there.
@@ -501,6 +502,7 @@ class Replicate:
         }
         self.deployments = {"acme/prod": ("acme/poet", VERSION)}
         self.hardware = {}
+        self.answers = {}
         self.files = {}
         self.uploaded = []
         self.hears_bytes = {}
@@ -721,6 +723,8 @@ class Replicate:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if request.place == "api" and token != self.token:
             return problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+        if written := self.answers.get((request.method, request.path.removeprefix("/v1"))):
+            return written
         path = request.path.removeprefix("/v1").strip("/").split("/")
         match request.route:
             case "create":
@@ -765,7 +769,8 @@ class Replicate:
             return NOT_FOUND
         if what == "version":
             known = last in model.versions
-            return reply(200, {"id": last, "openapi_schema": model.schema}) if known else NOT_FOUND
+            told = {"id": last, "created_at": "2026-01-01T00:00:00Z", "cog_version": "0.16.9"}
+            return reply(200, {**told, "openapi_schema": model.schema}) if known else NOT_FOUND
         owner, _, short = name.partition("/")
         latest = [{"id": one, "openapi_schema": model.schema} for one in model.versions]
         if what == "versions":
@@ -891,6 +896,8 @@ class Replicate:
                 "name": name,
                 "content_type": part.get_content_type(),
                 "size": len(data),
+                "etag": key,
+                "metadata": {},
                 "checksums": {"sha256": hashlib.sha256(data).hexdigest()},
                 "created_at": now.isoformat(),
                 "expires_at": (now + self.lives).isoformat(),

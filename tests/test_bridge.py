@@ -103,6 +103,7 @@ def test_snapshots_come_about_ten_times_a_second():
     assert all(later - earlier > 0.9 * bridge.FRAME_S for earlier, later in pairwise(last))
 
 
+@pytest.mark.slow
 def test_a_token_after_a_quiet_time_is_not_held_back():
     published = []
 
@@ -142,6 +143,7 @@ def test_a_coroutine_that_publishes_nothing_gives_no_snapshot():
     assert watched(silent) == ([], 7)
 
 
+@pytest.mark.slow
 def test_a_slow_view_is_given_what_is_newest_when_it_comes_back():
     call = Call(counting(40, 0.01))
     with entered(call):
@@ -172,12 +174,14 @@ def test_without_news_the_newest_snapshot_is_given_again_and_again():
     assert all(later - earlier >= bridge.TICK_S for earlier, later in pairwise(times))
 
 
+@pytest.mark.slow
 def test_with_news_nothing_is_given_again():
     seen, _ = watched(counting(5, 0.3))
     numbers = [number for _, number in seen]
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.slow
 def test_before_the_first_snapshot_nothing_is_given():
     async def late(publish):
         await asyncio.sleep(1.2 * bridge.TICK_S)
@@ -210,6 +214,7 @@ class Watcher:
         self.ends.append(threading.current_thread().name)
 
 
+@pytest.mark.slow
 def test_a_detached_call_hands_out_snapshots_on_the_loops_thread():
     call, watcher = Call(counting(30, 0.02)), Watcher()
     call.detach(watcher.update, watcher.end)
@@ -220,6 +225,7 @@ def test_a_detached_call_hands_out_snapshots_on_the_loops_thread():
     assert {name for _, _, name in watcher.seen} == {"replicate_magic"}
 
 
+@pytest.mark.slow
 def test_a_detached_call_hands_out_about_ten_snapshots_a_second():
     call, watcher = Call(counting(200, 0.005)), Watcher()
     call.detach(watcher.update, watcher.end)
@@ -229,6 +235,7 @@ def test_a_detached_call_hands_out_about_ten_snapshots_a_second():
     assert all(later - earlier > 0.9 * bridge.FRAME_S for earlier, later in pairwise(times))
 
 
+@pytest.mark.slow
 def test_a_detached_call_hands_out_no_snapshot_twice():
     async def quiet(publish):
         publish("only")
@@ -267,6 +274,7 @@ def test_a_detached_call_whose_end_cannot_be_told_is_left_all_the_same(caplog):
     assert call.result() == "done"
 
 
+@pytest.mark.slow
 def test_the_end_of_a_detached_call_is_told_although_a_snapshot_could_not_be(caplog):
     call, watcher = Call(counting(3, 0.2)), Watcher()
     call.detach(lambda _: 1 / 0, watcher.end)
@@ -340,6 +348,7 @@ def test_an_interrupt_between_snapshots_is_heard_at_once():
     assert slow.ended.is_set()
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_the_wait_for_the_clean_up():
     slow = Slow(clean_up_s=1.5)
     began_s = time.monotonic()

@@ -83,6 +83,7 @@ def test_chunks_are_had_from_any_place_on():
     assert chunks.parts(9) == []
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_chunks_take_linear_time():
     def took(count):
         latest = Prediction(model="a/b")

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from readme_tables import README as FILE
+from readme_tables import TABLES, marked
+from replicate_server import Model, Replicate, become, openapi
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+ROOT = FILE.parent
+README = FILE.read_text("utf-8")
 
 
 def blocks(language):
@@ -64,6 +66,23 @@ def test_the_cells_for_the_embedded_engine_run_one_after_the_other():
     assert second["messages"][3]["content"] == "What does it eat?"
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_the_parsers_own(name):
+    assert marked(name) in README, "python tests/readme_tables.py writes them anew"
+
+
+def test_the_files_and_pictures_that_it_links_to_are_there():
+    links = re.findall(r"\]\((?!https?://|#)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_its_own_headings_are_there_for_each_link():
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    places = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= places
+
+
 def test_each_command_is_one_line():
     assert [block for block in blocks("sh") if block.count("\n") != 1] == []
 
@@ -85,3 +104,26 @@ def test_the_first_command_prints_the_quickstart_with_its_answers_on_a_fresh_clo
     assert done.stdout.count("succeeded") > 4
     assert "PredictionFailed" in done.stdout
     assert "8 runs" in done.stdout
+
+
+LEFT = """
+import replicate_magic as rm
+rm.alias(painter="acme/painter")
+prediction = rm.run("painter", prompt="a cat")
+assert prediction.files[0].path, prediction
+"""
+
+
+@pytest.mark.slow
+def test_what_lies_in_the_home_is_told_under_privacy(home):
+    with Replicate() as replicate:
+        schema = openapi({"type": "string", "format": "uri"})
+        replicate.models["acme/painter"] = Model(official=True, schema=schema)
+        replicate.files["cat.png"] = ("image/png", b"a picture")
+        replicate.tells(become("succeeded", output=f"{replicate.other_url}/files/cat.png"))
+        names = {"REPLICATE_BASE_URL": replicate.url, "REPLICATE_API_TOKEN": replicate.token}
+        subprocess.run([sys.executable, "-c", LEFT], env={**os.environ, **names}, check=True)
+    [told] = re.findall(r"^## Privacy\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    left = {path.name for path in home.iterdir()}
+    assert {"history.db", "outputs", "schemas", "aliases.json"} <= left
+    assert [name for name in left if f"`{name}" not in told] == []

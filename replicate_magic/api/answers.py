@@ -55,6 +55,36 @@ def read_object(answer: Answer, *, subject: str) -> dict[str, Any]:
     return found
 
 
+def read_value(answer: Answer, *, subject: str) -> Any:
+    """What a good answer of any kind holds: JSON as its value, text as a `str`, else `bytes`.
+
+    Returns:
+        `None` for an answer that is empty.
+
+    Raises:
+        UnexpectedAnswer: it is a web page, or broken JSON: not an answer of Replicate's API.
+    """
+    kind = media_type(answer)
+    if not answer.body:
+        return None
+    if kind == "application/json" or kind.endswith("+json") or (not kind and _is_json(answer.body)):
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            kind = "text/html"
+    if kind in _PAGES:
+        raise errors.UnexpectedAnswer(
+            f"{subject}: {_described(answer)} Is REPLICATE_BASE_URL right, and does no proxy or "
+            "sign-in page stand in between?"
+        )
+    return answer.body.decode("utf-8", "replace") if kind.startswith("text/") else answer.body
+
+
+def media_type(answer: Answer) -> str:
+    """The media type that an answer declares, or an empty string."""
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def read_prediction(answer: Answer, *, subject: str) -> dict[str, Any]:
     """The JSON object of a prediction.
 
@@ -130,6 +160,12 @@ def read_file(answer: Answer, *, subject: str) -> StoredFile:
     )
 
 
+def age_s(raw: Mapping[str, Any], now: datetime) -> float:
+    """How many seconds ago a prediction was created; 0 where it does not say."""
+    created_at = _moment(raw.get("created_at"))
+    return max(0.0, (now - created_at).total_seconds()) if created_at else 0.0
+
+
 def _moment(value: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
@@ -141,6 +177,7 @@ def _moment(value: Any) -> datetime | None:
 # -- files that a model gave --------------------------------------------------------------------
 
 _UNKNOWN = "application/octet-stream"
+_PAGES = {"text/html", "application/xhtml+xml"}
 _SAYS_NOTHING = {_UNKNOWN, "binary/octet-stream", "application/binary", "application/x-download"}
 
 
@@ -172,7 +209,7 @@ def is_page_instead(declared: str, url: str) -> bool:
     """Whether HTML is declared where the URL names a file of another kind: a sign-in page."""
     kind = declared.partition(";")[0].strip().lower()
     named = type_in_name(url_name(url))
-    return kind in {"text/html", "application/xhtml+xml"} and named not in {None, kind, "text/html"}
+    return kind in _PAGES and named not in {None, kind, "text/html"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +288,7 @@ _KINDS: dict[int, type[errors.APIError]] = {
 _ADVICE: dict[int, str] = {
     401: "Check the API token: %replicate status says where it is from.",
     402: "Buy credit at https://replicate.com/account/billing; local/… models cost nothing.",
-    403: "The token has no right to this.",
+    403: "The token has no right to this: %replicate status says whose it is.",
     404: "Check the spelling; a private model needs a token of its owner.",
     422: "Nothing was run.",
     429: "Wait, or raise --timeout so that it waits for you.",

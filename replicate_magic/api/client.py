@@ -149,6 +149,7 @@ class Client:
             request.method,
             url,
             json=request.json,
+            content=request.content,
             headers=headers,
             timeout=timeout,
         )

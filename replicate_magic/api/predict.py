@@ -7,6 +7,7 @@ cancels `predict` cancels the prediction at Replicate: that is its last act.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,6 +68,31 @@ async def predict(
         await run.follow()
 
     return await _until_deadline(run, work(), conduct)
+
+
+async def begin(
+    client: Client, create: Create, conduct: Conduct, emit: Callable[[Event], None]
+) -> dict[str, Any]:
+    """Create a prediction, and do not follow it.
+
+    Returns:
+        The API's JSON of it.
+
+    Raises:
+        APIError, ConnectionFailed, UnexpectedAnswer, CreateUnclear: as their docstrings say.
+        TimeoutError: the deadline was over before it had an id; as soon as it has one, it is
+            cancelled.
+        asyncio.CancelledError: the caller was cancelled before that, and so is the prediction.
+    """
+    run = _Run(client, conduct, emit, str(create.target))
+    try:
+        async with asyncio.timeout_at(conduct.deadline_s):
+            await run.create(create)
+            await conduct.kept()
+    except BaseException:
+        await run.stop()
+        raise
+    return run.raw
 
 
 async def rejoin(
@@ -135,7 +161,8 @@ class _Run:
         self._creation: Creation | None = None
         self._creating: asyncio.Task[None] | None = None
         self._look_again = asyncio.Event()
-        self._created_s = 0.0
+        self._created_s = 0.0  # by the loop's clock, as the next one
+        self._patient_until_s = -math.inf  # with a 404
         self._stream: Literal["none", "open", "flowing"] = "none"
         self._retrying = False  # a `Retry` was told, and not yet that it has worked
 
@@ -153,12 +180,14 @@ class _Run:
     async def _obtain(self, creation: Creation) -> None:
         self.raw = await creation.obtain()
         self._created_s = self._loop.time()
+        self._patient_until_s = self._created_s + _NOT_YET_FOUND_S
 
     async def find(self, prediction_id: str) -> None:
         """Ask for a prediction that exists already."""
-        self._created_s = -_NOT_YET_FOUND_S  # long ago: a 404 is the truth
         self.raw = {"id": prediction_id}  # enough to cancel it
         self.raw = await self._get(prediction_id)
+        age_s = answers.age_s(self.raw, self._client.server_time())
+        self._created_s = self._loop.time() - age_s
         if not is_final(self.raw):
             self._emit(Update(raw=self.raw, at_s=self._at_s))
 
@@ -233,7 +262,7 @@ class _Run:
                     raise errors.EngineUnavailable(_GONE.format(self._subject)) from error
                 reason = one_line(str(error))
             except errors.NotFound as error:
-                if self._loop.time() - self._created_s > _NOT_YET_FOUND_S:
+                if self._loop.time() > self._patient_until_s:
                     raise
                 reason = one_line(str(error))
             except errors.UnexpectedAnswer as error:

@@ -31,12 +31,14 @@ class APIRequest:
     Attributes:
         path: below the base URL, beginning with `/`; or a whole URL that the API has given.
         json: the body, or `None`.
+        content: the body, where it is no JSON.
         timeout_s: how long the answer may take to begin.
     """
 
     method: str
     path: str
     json: dict[str, Any] | None = None
+    content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     timeout_s: float = 30.0
 
@@ -128,6 +130,7 @@ class Create:
         wait_s: how long the answer may wait for the result (1 to 60), or `None` for none.
         cancel_after_s: after how long Replicate cancels by itself, or `None`.
         secret: the names of inputs that the API does not answer as they were sent.
+        beside: what else is in the body, such as `webhook`.
     """
 
     target: Target
@@ -136,6 +139,7 @@ class Create:
     wait_s: int | None = None
     cancel_after_s: float | None = None
     secret: frozenset[str] = frozenset()
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def account_request() -> APIRequest:
@@ -145,7 +149,7 @@ def account_request() -> APIRequest:
 
 def create_request(create: Create) -> APIRequest:
     """The POST that creates a prediction."""
-    body: dict[str, Any] = {"input": create.input}
+    body: dict[str, Any] = {**create.beside, "input": create.input}
     target = create.target
     if create.version:
         path = "/predictions"
@@ -183,6 +187,16 @@ def models_request() -> APIRequest:
 def search_request(query: str, limit: int) -> APIRequest:
     """The GET of models, collections and docs that fit; so many models at most."""
     return APIRequest(method="GET", path=f"/search?{urlencode({'query': query, 'limit': limit})}")
+
+
+def older_search_request(query: str) -> APIRequest:
+    """The QUERY of models that fit, as plain text: a search that has been there for longer."""
+    return APIRequest(
+        method="QUERY",
+        path="/models",
+        content=query.encode("utf-8", "replace"),
+        headers={"content-type": "text/plain; charset=utf-8"},
+    )
 
 
 def version_request(target: Target, version: str) -> APIRequest:
@@ -231,8 +245,8 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
 _IN_QUOTES = {code: f"%{code:02X}" for code in (*range(32), 34, 127)} | {92: "\\\\"}
 
 
-def file_form(name: str, media_type: str, *, boundary: str) -> FileForm:
-    """The form of `POST /files`, whose one part is `content`.
+def file_form(name: str, media_type: str, *, boundary: str, metadata: str = "") -> FileForm:
+    """The form of `POST /files`: its part `content`, and `metadata`, a JSON text, if there is one.
 
     A name is any text: quotes, line ends and control characters are written as percent and hex, as
     browsers do (https://html.spec.whatwg.org/#multipart-form-data), so that none ends the header. A
@@ -246,10 +260,15 @@ def file_form(name: str, media_type: str, *, boundary: str) -> FileForm:
         f'Content-Disposition: form-data; name="content"; filename="{quoted}"\r\n'
         f"Content-Type: {media_type}\r\n\r\n"
     )
+    beside = (
+        f"\r\n--{boundary}\r\n"
+        'Content-Disposition: form-data; name="metadata"\r\n'
+        f"Content-Type: application/json\r\n\r\n{metadata}"
+    )
     return FileForm(
         content_type=f"multipart/form-data; boundary={boundary}",
         head=head.encode(),
-        tail=f"\r\n--{boundary}--\r\n".encode(),
+        tail=f"{beside if metadata else ''}\r\n--{boundary}--\r\n".encode(),
     )
 
 
@@ -286,6 +305,8 @@ def could_be(raw: Mapping[str, Any], create: Create, *, official: bool | None) -
         return False
     if create.version and create.version not in [raw.get("version"), str(create.target)]:
         return False
+    if not create.target.name:  # the version alone was named
+        return True
     asked = f"{create.target.owner}/{create.target.name}"
     named = raw.get("model")
     internal = not isinstance(named, str) or named.startswith(("replicate-internal/", "replicate/"))

@@ -48,12 +48,14 @@ class Upload:
         media_type: such as `image/png`.
         path: where it lies on this machine, or `None`.
         data: its bytes, where it has no path.
+        metadata: what is to lie beside it, as a JSON text; empty for nothing.
     """
 
     name: str
     media_type: str
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,18 @@ class Uploads:
         told(source.size_bytes, source.size_bytes)
         return url
 
+    async def put(
+        self, upload: Upload, told: Callable[[int, int], None], again: Callable[[str, float], None]
+    ) -> Answer:
+        """Send a file, whatever lies there already; the answer, once it is known to be good.
+
+        The arguments and the errors are those of `url_of`.
+        """
+        with closing(await asyncio.to_thread(_Source, upload)) as source:
+            answer = await self._answer(source, upload, told, again)
+            self._taken(answer, source)
+            return answer
+
     async def _url_of(
         self,
         source: _Source,
@@ -174,6 +188,15 @@ class Uploads:
         told: Callable[[int, int], None],
         again: Callable[[str, float], None],
     ) -> str:
+        return self._taken(await self._answer(source, upload, told, again), source)
+
+    async def _answer(
+        self,
+        source: _Source,
+        upload: Upload,
+        told: Callable[[int, int], None],
+        again: Callable[[str, float], None],
+    ) -> Answer:
         """Send it, a second time where that may help: an upload costs nothing."""
         for last in (False, True):
             try:
@@ -190,7 +213,7 @@ class Uploads:
                 delay_s = self._delay_s(answer)
             again(one_line(reason), delay_s)
             await asyncio.sleep(delay_s)
-        return self._taken(answer, source)
+        return answer
 
     def _may_pass(self, answer: Answer) -> bool:
         """Whether a refusal may be over in a while that one can wait for."""
@@ -203,7 +226,12 @@ class Uploads:
     async def _post(
         self, source: _Source, upload: Upload, told: Callable[[int, int], None]
     ) -> Answer:
-        form = protocol.file_form(upload.name, upload.media_type, boundary=secrets.token_hex(16))
+        form = protocol.file_form(
+            upload.name,
+            upload.media_type,
+            boundary=secrets.token_hex(16),
+            metadata=upload.metadata,
+        )
 
         async def body() -> AsyncGenerator[bytes, None]:
             sent = 0

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import json
+import mimetypes
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic.cell import coerce
@@ -21,24 +23,32 @@ from replicate_magic.errors import CellError
 from replicate_magic.plain import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from replicate_magic.cell.schema import Schema
 
 _LINE_CHARS = 96
 _SHORT_CHARS = 60  # of what stands on the line
 _MOST_CHARS = 20_000  # of a value
+_MOST_RUN_CHARS = 200_000  # of a value of a run that was paid for
 _MOST_FILE_CHARS = 4_000  # of a data URL
-_PATH = Given(text="PATH", kind="file")
+_PATH = "PATH"
 _MISTAKEN = re.compile(r"\s*(?:---|>>>|\.\.\.|In \[)")
 """How a body may begin that is taken for a header block, or for a prompt that IPython strips."""
 
 
 class _Piece(NamedTuple):
-    """An input, and what it is."""
+    """An input, and what it is.
+
+    Attributes:
+        most_chars: how long its value may be.
+        path: what stands for a file that is too long.
+    """
 
     field: InputField
     value: Any
+    most_chars: int = _MOST_CHARS
+    path: str = _PATH
 
 
 def write_cell(model: str, inputs: Mapping[str, Any], schema: Schema) -> str:
@@ -53,11 +63,72 @@ def write_cell(model: str, inputs: Mapping[str, Any], schema: Schema) -> str:
         schema: the model's.
     """
     pieces = {piece.field.name: piece for piece in _pieces(inputs, schema)}
-    key = schema.prompt_key()
-    body = _body(pieces[key]) if key in pieces else None
+    cell, written = _assembled(f"%%replicate {model}", pieces, schema.prompt_key())
+    if any(field.required and name not in written for name, field in (schema.fields or {}).items()):
+        return ""
+    return cell
+
+
+def write_run(
+    model: str, inputs: Mapping[str, Any], schema: Schema, secrets: Collection[str]
+) -> tuple[str, list[str]]:
+    """A cell that sends these very inputs again, also those that the model takes by itself.
+
+    A secret is a variable of its name, a file that is too long `@` and a name: `file_named`.
+
+    Args:
+        model: as it is written for MODEL.
+        inputs: by name, as they were sent.
+        schema: the model's; an empty one takes everything.
+        secrets: the names of those that are secret.
+
+    Returns:
+        The cell, and the names of the inputs that cannot be written in one.
+    """
+    pieces = {name: _piece(name, value, schema, secrets) for name, value in inputs.items()}
+    refused = schema.fields is not None and not all(
+        name in schema.fields and _is_taken(piece) for name, piece in pieces.items()
+    )
+    line = f"%%replicate {model}{' --force' if refused else ''}"
+    cell, written = _assembled(line, dict(pieces), schema.prompt_key())
+    return cell, [name for name in pieces if name not in written]
+
+
+def file_named(name: str, url: str) -> str:
+    """What a file may be called that an input holds as a `data:` URL: such as `image.png`."""
+    media_type = re.split("[;,]", url[5:100], maxsplit=1)[0]
+    ending = mimetypes.guess_extension(media_type) or ".bin"
+    return f"{re.sub(r'[^0-9A-Za-z_-]', '_', name[:60]) or 'file'}{ending}"
+
+
+def is_long_file(value: Any) -> bool:
+    """Whether it is a file as a `data:` URL that is too long to be written."""
+    return isinstance(value, str) and value.startswith("data:") and len(value) > _MOST_FILE_CHARS
+
+
+def _piece(name: str, value: Any, schema: Schema, secrets: Collection[str]) -> _Piece:
+    field = (schema.fields or {}).get(name) or InputField(name=name)
+    field = replace(field, is_secret=field.is_secret or name in secrets)
+    path = file_named(name, value) if is_long_file(value) else _PATH
+    return _Piece(field, value, _MOST_RUN_CHARS, path)
+
+
+def _is_taken(piece: _Piece) -> bool:
+    if piece.field.is_secret or is_long_file(piece.value):
+        return True
+    try:
+        return fits(piece.field, coerce.fitted(piece.value, piece.field))
+    except RecursionError:
+        return False
+
+
+def _assembled(line: str, pieces: dict[str, _Piece], key: str | None) -> tuple[str, set[str]]:
+    """The cell of these inputs, and the names of those that could be written."""
+    body = _body(pieces[key]) if key is not None and key in pieces else None
     if body is not None:
         del pieces[str(key)]
-    line, header, written = f"%%replicate {model}", [], {key} if body is not None else set()
+    header: list[str] = []
+    written = {str(key)} if body is not None else set[str]()
     for piece in pieces.values():
         token = _on_line(piece)
         fits_in = len(token) <= min(_SHORT_CHARS, _LINE_CHARS - len(line) - 1)
@@ -68,11 +139,9 @@ def write_cell(model: str, inputs: Mapping[str, Any], schema: Schema) -> str:
         else:
             continue
         written.add(piece.field.name)
-    if any(field.required and name not in written for name, field in (schema.fields or {}).items()):
-        return ""
     if header or body is None or _MISTAKEN.match(body):
         header = ["---", *header, "---"]
-    return "\n".join([line, *header, *([] if body is None else [body])])
+    return "\n".join([line, *header, *([] if body is None else [body])]), written
 
 
 def _pieces(inputs: Mapping[str, Any], schema: Schema) -> Iterator[_Piece]:
@@ -101,7 +170,7 @@ def _body(piece: _Piece) -> str | None:
     text = piece.value
     if piece.field.is_list_of_text and isinstance(text, list) and len(text) == 1:
         [text] = text
-    if not isinstance(text, str) or not text.strip() or len(text) > _MOST_CHARS:
+    if not isinstance(text, str) or not text.strip() or len(text) > piece.most_chars:
         return None
     if printable(text) != text or text.startswith("\n") or piece.field.is_secret:
         return None
@@ -147,10 +216,10 @@ def _written(piece: _Piece) -> tuple[str | None, str]:
     value = piece.value
     if piece.field.is_secret:
         return _variable(piece.field.name), ""
-    if _is_long_file(value):
-        return "@PATH", ""
+    if is_long_file(value):
+        return f"@{piece.path}", ""
     as_json = _json(value)
-    if len(as_json) > _MOST_CHARS:
+    if len(as_json) > piece.most_chars:
         return None, ""
     if isinstance(value, str):
         return value, as_json
@@ -196,8 +265,8 @@ def _header_says(written: str, piece: _Piece) -> bool:
 def _is_meant(given: Given, piece: _Piece) -> bool:
     if piece.field.is_secret:
         return given == Given(text=_variable(piece.field.name))
-    if _is_long_file(piece.value):
-        return given == _PATH
+    if is_long_file(piece.value):
+        return given == Given(text=piece.path, kind="file")
     if given.kind == "file" or next(expressions(given.text), None):
         return False
     try:
@@ -211,10 +280,6 @@ def _is_meant(given: Given, piece: _Piece) -> bool:
 
 def _are_alike(one: Any, other: Any) -> bool:
     return type(one) is type(other) and is_same(one, other)
-
-
-def _is_long_file(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("data:") and len(value) > _MOST_FILE_CHARS
 
 
 def _variable(name: str) -> str:

@@ -44,12 +44,14 @@ class Line:
         written: the same as it was written, with its quotes.
         inputs: `key=value` and `key:=JSON`, in the order given.
         options: the options.
+        base: inputs of an earlier run, as values; those that are written go before them.
     """
 
     words: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     inputs: Mapping[str, Given] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+    base: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_line(text: str) -> Line:

@@ -46,7 +46,8 @@ class Target:
     """What is to run: `owner/name`, `owner/name:version`, `deployment:owner/name`, a Cog server.
 
     Attributes:
-        name: of a Cog server the address, such as `http://localhost:5000`; it has no owner.
+        name: of a Cog server the address, such as `http://localhost:5000`; it has no owner. Empty
+            for a version that was named alone.
     """
 
     kind: Literal["model", "version", "deployment", "cog"]
@@ -62,6 +63,8 @@ class Target:
     def __str__(self) -> str:
         if self.kind == "cog":
             return self.name
+        if not self.name:
+            return f"version {self.version}"
         prefix = "deployment:" if self.kind == "deployment" else ""
         suffix = f":{self.version}" if self.version else ""
         return f"{prefix}{self.owner}/{self.name}{suffix}"
@@ -137,7 +140,7 @@ def read_cell(line: Line, body: str | None, evaluate: Evaluate) -> Draft:
     text = body
     if text is not None and not options.raw:
         header, text = split_header(text)
-    inputs = dict(_mapping_from(options.input_from, evaluate))
+    inputs = {**line.base, **_mapping_from(options.input_from, evaluate)}
     for key, given in {**header, **line.inputs}.items():
         inputs[key] = given if options.raw else expanded(given, evaluate)
     written = text
@@ -199,7 +202,7 @@ def plan(
     for name, value in inputs.items():
         known = fields.get(name) or InputField(name=name)
         try:
-            sendable[name] = _sendable(value, known, read_bytes, force=draft.force)
+            sendable[name] = as_sent(value, known, read_bytes, force=draft.force)
         except InputError as error:
             failed[name] = error
     check.check(sendable, Schema() if draft.force else schema, str(target), failed)
@@ -249,16 +252,27 @@ def _said_in(
     return said if isinstance(said, list) else None
 
 
-def _sendable(
+def as_sent(
     value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes], *, force: bool
 ) -> Any:
+    """A value as JSON, typed by what takes it; it may be another than that takes.
+
+    Args:
+        value: as it was written (`Given`), or any object.
+        known: what takes it.
+        read_bytes: from a path and a number to that many bytes of the file; raises OSError.
+        force: whether text that cannot be typed so is typed as if nothing were known.
+
+    Raises:
+        InputError: it cannot be read, typed or sent.
+    """
     try:
         typed = coerce.fitted(_typed(value, known, read_bytes), known)
         json.dumps(typed, allow_nan=False, ensure_ascii=False).encode()
     except InputError:
         if force and isinstance(value, Given | Path) and known.types:
             untyped = InputField(name=known.name, is_secret=known.is_secret)
-            return _sendable(value, untyped, read_bytes, force=False)
+            return as_sent(value, untyped, read_bytes, force=False)
         raise
     except (ValueError, RecursionError) as error:  # infinity, a lone surrogate, a list in itself
         reason = "" if known.is_secret else f": {one_line(str(error))}"

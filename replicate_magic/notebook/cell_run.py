@@ -99,6 +99,7 @@ class CellRun:
             from replicate_magic.notebook.many_run import ManyRun
 
             return ManyRun(self, targets).perform(body, is_line=is_line)
+        self._refuse_what_is_for_many()
         [target] = targets
         draft = self._draft(body)
         conditions = self.conditions()
@@ -106,6 +107,17 @@ class CellRun:
             self._print_dry_run(target, draft, conditions)
             return None
         return self._send(target, draft, conditions, is_line=is_line)
+
+    def _refuse_what_is_for_many(self) -> None:
+        for given, name in (
+            (self.options.concurrency is not None, "--concurrency"),
+            (self.options.keep_going, "--keep-going"),
+        ):
+            if given:
+                raise CellError(
+                    f"{name} is for several requests, and this is one. Several models, --grid, "
+                    "--rows or --repeat make them. Nothing was sent."
+                )
 
     def _send(self, target: Target, draft: Draft, conditions: Conditions, *, is_line: bool) -> Any:
         from replicate_magic import session, views

@@ -9,19 +9,44 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.cell.grammar import tokenize
-from replicate_magic.cell.options import MOST_AT_ONCE, Option, take_option
+from replicate_magic.cell.options import MOST_AT_ONCE, OPTIONS, Option, take_option
 from replicate_magic.errors import CellError
 from replicate_magic.plain import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from replicate_magic.cell.grammar import Given
+
 FILTERS = ("model", "status", "since", "until", "tag", "text", "limit")
+_ANY_WORDS = 1_000
 _YES = Option(name="yes", short="y", kind="flag", help="do it")
 _ARG = Option(
     name="arg", kind="pair", value="NAME=VALUE",
     help="what the program sees as $NAME; NAME={{expr}} is any Python object",
 )  # fmt: skip
+
+
+_API = """\
+METHOD is GET where it is left out, or POST where the fields are those of a POST. The path may have
+holes: /models/{owner}/{name}/versions model=owner/name; /predictions/{prediction_id}
+prediction_id=ID. A {{expr}} may stand anywhere.
+
+Fields
+  key=value       a query parameter, or a field of the body, typed as the API's description says
+  a.b=value       b within the object a: input.prompt="a cat"
+  key:=JSON       taken as JSON;  key=@path is a file;  key={{expr}} any Python object
+
+Lists become a DataFrame. What deletes or costs something wants --yes.
+
+Examples
+  %replicate api /account
+  %replicate api /models/black-forest-labs/flux-schnell --jq .run_count
+  %replicate api /predictions created_after=2026-01-31T00:00:00Z --paginate
+  %replicate api POST /files content=@cat.png
+  %replicate api PATCH /deployments/acme/prod min_instances=0
+  %replicate api /models --local
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +61,10 @@ class Command:
         needs: how many it takes, at least.
         filters: whether it takes `model=…` and the like.
         pairs: whether it takes NAME=VALUE of any name.
+        inputs: whether it takes inputs of a model, and is read as a cell's line is.
+        fields: whether it takes `key=value` as a cell's inputs are written, of any name.
         options: its options.
+        more: what else its help says.
     """
 
     name: str
@@ -46,7 +74,10 @@ class Command:
     needs: int = 0
     filters: bool = False
     pairs: bool = False
+    inputs: bool = False
+    fields: bool = False
     options: tuple[Option, ...] = ()
+    more: str = ""
 
 
 COMMANDS = (
@@ -92,6 +123,59 @@ COMMANDS = (
         help="a model's inputs and output, and its own example as a cell",
     ),
     Command(
+        name="search", usage="WORDS", words=_ANY_WORDS, needs=1,
+        help="models that fit some words, those of this machine too; collections, docs",
+        options=(
+            Option(name="collections", kind="flag", help="collections of models instead"),
+            Option(name="docs", kind="flag", help="pages of Replicate's docs instead"),
+            Option(
+                name="limit", kind="number", value="N", most=50,
+                help="how many models at most, 1 to 50 (default 20)",
+            ),
+        ),
+    ),
+    Command(
+        name="api", usage="[METHOD] PATH [key=value …]", words=2, needs=1, fields=True, more=_API,
+        help="any operation of Replicate's HTTP API, with jq on the answer",
+        options=(
+            Option(
+                name="output", short="o", kind="variable", value="VAR",
+                help="keep the result in VAR too",
+            ),
+            Option(
+                name="jq", kind="text", value="EXPR",
+                help="what this jq program makes of the answer's JSON",
+            ),
+            _ARG,
+            Option(
+                name="paginate", kind="flag",
+                help="all pages of a list (10,000 rows at most), which jq sees as one",
+            ),
+            Option(
+                name="limit", kind="number", value="N", most=1_000_000,
+                help="only so many rows, of as many pages as that takes",
+            ),
+            Option(
+                name="save", kind="text", value="PATH",
+                help="write the answer to a file as it came",
+            ),
+            Option(
+                name="local", kind="flag",
+                help="ask the engine on this machine, without an account",
+            ),
+            Option(
+                name="timeout", kind="duration", value="DURATION",
+                help="give up when this much time is over",
+            ),
+            Option(name="dry-run", kind="flag", help="show the request and send nothing"),
+            Option(
+                name="force", kind="flag",
+                help="send fields that the API's description does not have, or refuses",
+            ),
+            Option(name="yes", short="y", kind="flag", help="do it though it deletes or costs"),
+        ),
+    ),
+    Command(
         name="attach", usage="[ID]", words=1,
         help="follow runs that had not ended when their kernel did, and complete their rows",
         options=(
@@ -100,6 +184,27 @@ COMMANDS = (
                 help="watch each of them for this long (default 1h); it goes on after that",
             ),
         ),
+    ),
+    Command(
+        name="show", usage="ID", words=1, needs=1,
+        help="a run as its cell showed it; one that had not ended is asked about",
+    ),
+    Command(
+        name="cancel", usage="[ID]", words=1,
+        help="end a run, also one of another kernel; without ID the one that this kernel runs",
+        options=(Option(name="all", kind="flag", help="end all that this kernel runs"),),
+    ),
+    Command(
+        name="rerun", usage="ID [key=value …]", inputs=True, options=OPTIONS,
+        help="run the same once more: model, version, and the inputs but for those given anew",
+    ),
+    Command(
+        name="diff", usage="A B", words=2, needs=2,
+        help="two runs beside each other: inputs, versions, outputs word by word, metrics",
+    ),
+    Command(
+        name="code", usage="ID", words=1, needs=1,
+        help="a run as a curl line, with Python's official client, and as a cell",
     ),
     Command(
         name="resume", usage="[BATCH]", words=1,
@@ -153,11 +258,13 @@ class CommandLine:
     Attributes:
         words: what is neither filter nor option.
         filters: `key=value`, as text.
+        fields: `key=value` as it was written, of a command that takes such.
         options: by their names as identifiers.
     """
 
     words: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Given] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -174,6 +281,7 @@ def parse_command(command: Command, text: str) -> CommandLine:
     """
     words: list[str] = []
     filters: dict[str, str] = {}
+    fields: dict[str, Given] = {}
     options: dict[str, Any] = {}
     listed_by = f"%replicate help {command.name}"
     tokens = iter(tokenize(text))
@@ -181,6 +289,10 @@ def parse_command(command: Command, text: str) -> CommandLine:
         if token.is_option:
             rest = (value.text for value in tokens)
             take_option(token.text, rest, options, command.options, listed_by=listed_by)
+        elif token.key is not None and command.fields:
+            if token.key in fields:
+                raise CellError(f"{token.key}= is given twice.")
+            fields[token.key] = token.given
         elif token.key is not None:
             _take_filter(command, token.key, token.given.text, filters)
         else:
@@ -189,7 +301,7 @@ def parse_command(command: Command, text: str) -> CommandLine:
         raise CellError(_too_many(command, words))
     if len(words) < command.needs:
         raise CellError(f"Write %replicate {command.name} {command.usage}.")
-    return CommandLine(words=tuple(words), filters=filters, options=options)
+    return CommandLine(words=tuple(words), filters=filters, fields=fields, options=options)
 
 
 def _take_filter(command: Command, key: str, value: str, filters: dict[str, str]) -> None:

@@ -10,13 +10,15 @@ from replicate_magic.aliases import read_model, resolved
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
-from replicate_magic.notebook import setup_commands
+from replicate_magic.notebook import api_commands, setup_commands
+from replicate_magic.notebook.past_commands import Past
 from replicate_magic.order import Conditions
 from replicate_magic.plain import count
 from replicate_magic.recording import prediction_of
 from replicate_magic.runs.accessor import SUGGESTS_MAP, Jq
 from replicate_magic.runs.frame import pairs_of
-from replicate_magic.runs.history import found, the_history
+from replicate_magic.runs.history import the_history
+from replicate_magic.runs.picking import found
 from replicate_magic.runs.query import Query, moment
 from replicate_magic.runs.transfer import export_runs, import_runs
 from replicate_magic.session import the_session
@@ -45,6 +47,7 @@ class Commands:
         prices: what metrics cost, by model.
         timeout_s: for how many seconds a run is watched, where nothing else is said.
         most_outputs_bytes: how much the folder of saved outputs may hold.
+        default_model: what runs where no model is named, or an empty string.
     """
 
     def __init__(
@@ -56,13 +59,16 @@ class Commands:
         prices: Mapping[str, Any],
         timeout_s: float,
         most_outputs_bytes: int,
+        default_model: str = "",
     ) -> None:
         self._shell = shell
         self._evaluate = evaluate
+        self._past = Past(evaluate)
         self._place = place
         self._prices = prices
         self._timeout_s = timeout_s
         self._most_outputs_bytes = most_outputs_bytes
+        self._default_model = default_model
 
     def perform(self, name: str, line: CommandLine) -> Any:
         """Do it; what the line gives."""
@@ -72,7 +78,13 @@ class Commands:
             "plot": self._plot,
             "explore": self._explore,
             "info": self._info,
+            "search": lambda line: api_commands.search(line, self._evaluate),
+            "api": self._api,
             "attach": self._attach,
+            "show": self._past.show,
+            "cancel": self._past.cancel,
+            "diff": self._past.diff,
+            "code": self._past.code,
             "resume": self._resume,
             "wait": self._wait,
             "export": self._export,
@@ -164,6 +176,16 @@ class Commands:
 
     def _info(self, line: CommandLine) -> ModelInfo:
         return the_session().info(read_model(str(self._value(str(line.word)))))
+
+    def _api(self, line: CommandLine) -> Any:
+        return api_commands.api(
+            line,
+            self._evaluate,
+            push=self._shell.push,
+            keep=self._shell.displayhook.update_user_ns,
+            default_model=self._default_model,
+            timeout_s=self._timeout_s,
+        )
 
     # -- after a restart --------------------------------------------------------------------
 

@@ -109,6 +109,8 @@ def _command_text(command: Command) -> str:
     lines += [f"{command.help[0].upper()}{command.help[1:]}.", ""]
     if command.filters:
         lines += ["Filters", *map(_filter_line, FILTERS), ""]
+    if command.more:
+        lines += [command.more]
     if command.options:
         lines += ["Options", *map(_option_line, command.options), ""]
     return "\n".join(lines)

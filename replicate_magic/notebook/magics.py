@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from replicate_magic.views import Place
 
 _NAMES = ("run", "help", *(command.name for command in COMMANDS))
+_HELP = {"-h", "--help"}
 _GB = 1_000_000_000
-_LATER = (
-    "show", "cancel", "rerun", "diff", "code", "search", "api", "serve",
-)  # fmt: skip
+_LATER = ("serve",)
 
 
 @magics_class
@@ -73,12 +72,16 @@ class ReplicateMagics(Configured):
                 return None
         for known in COMMANDS:
             if known.name == command:
+                if known.inputs and rest.strip() not in _HELP:
+                    from replicate_magic.notebook import past_commands
+
+                    return past_commands.rerun(self, rest, scope, began_s)
                 return self._perform(known, rest, scope)
         raise CellError(_no_command(command))
 
     def _perform(self, command: Command, rest: str, scope: dict[str, Any]) -> Any:
         """One command of the line; what it gives."""
-        if rest.strip() in {"-h", "--help"}:
+        if rest.strip() in _HELP:
             print(help_text(command.name))  # noqa: T201  (it is what was asked for)
             return None
         line = parse_command(command, rest)
@@ -91,6 +94,7 @@ class ReplicateMagics(Configured):
             prices=self.prices,
             timeout_s=self.timeout_s(),
             most_outputs_bytes=int(self.most_saved_gb * _GB),
+            default_model=self.default_model,
         )
         try:
             return commands.perform(command.name, line)

@@ -55,7 +55,6 @@ class ManyRun:
             items,
             self._run.conditions(),
             concurrency=self._options.concurrency,
-            settings=self._settings(),
         )
         if self._options.dry_run:
             self._print_dry_run(order)
@@ -86,19 +85,6 @@ class ManyRun:
             f"This is {number}, and each may be paid for; more than {most:,} want --yes "
             "(%config ReplicateMagics.most_requests). --dry-run lists them. Nothing was sent."
         )
-
-    def _settings(self) -> dict[str, Any]:
-        """What a later `%replicate resume` has to know."""
-        options = self._options
-        return {
-            "keep_going": options.keep_going,
-            "max_cost": options.max_cost,
-            "concurrency": options.concurrency,
-            "timeout_s": options.timeout,
-            "tag": options.tag,
-            "save": options.save,
-            "no_save": options.no_save,
-        }
 
     def _print_dry_run(self, order: BatchOrder) -> None:
         from replicate_magic import batching

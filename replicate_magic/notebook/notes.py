@@ -65,6 +65,12 @@ def of_option(option: Option) -> Offer:
 
 def of_field(field: InputField, info: ModelInfo) -> str:
     """A note such as `integer, 1 to 2048, default 256 · The longest answer, in tokens.`."""
+    use = "the cell's body" if field.name == info.prompt_key else ""
+    return of_taken(field, info.descriptions.get(field.name, ""), use)
+
+
+def of_taken(field: InputField, described: str, use: str = "") -> str:
+    """A note on what something takes, what it is for, and how it is described."""
     from replicate_magic.cell import words
 
     choices = words.choices(field)
@@ -73,11 +79,10 @@ def of_field(field: InputField, info: ModelInfo) -> str:
         words.limits(field),
         f"default {words.value(field.default, limit=40)}" if field.default is not None else "",
         "required" if field.required else "",
-        "the cell's body" if field.name == info.prompt_key else "",
+        use,
     ]
-    described = one_line(info.descriptions.get(field.name, "")[:_MOST_READ])
-    told = " · ".join(filter(None, [", ".join(filter(None, facts)), described]))
-    return one_line(told, limit=_CHARS)
+    told = [", ".join(filter(None, facts)), one_line(described[:_MOST_READ])]
+    return one_line(" · ".join(filter(None, told)), limit=_CHARS)
 
 
 def _shown(choices: Sequence[Any]) -> str:

@@ -17,12 +17,12 @@ from replicate_magic import aliases
 from replicate_magic.cell import spelling
 from replicate_magic.cell.options import FORMATS, OPTIONS
 from replicate_magic.errors import CellError
-from replicate_magic.notebook import notes
+from replicate_magic.notebook import notes, value_offers
 from replicate_magic.notebook.command_line import COMMANDS, FILTERS
 from replicate_magic.notebook.help import FILTER_HELP
 from replicate_magic.notebook.notes import Answer, Offer, fitting
 from replicate_magic.notebook.recall import EMBEDDED
-from replicate_magic.plain import count, one_line
+from replicate_magic.plain import one_line
 from replicate_magic.prediction import FINAL
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from replicate_magic.cell.options import Option
     from replicate_magic.cell.plan import Target
     from replicate_magic.cell.schema import InputField
+    from replicate_magic.notebook.call_offers import Call
     from replicate_magic.notebook.command_line import Command
     from replicate_magic.notebook.names import Names
     from replicate_magic.notebook.recall import Recall
@@ -44,9 +45,9 @@ _MOST_RUNS = 60
 _SHORTEST_SEARCH = 3  # characters
 _SEARCHED = re.compile(r"(?!local/)[\w./-]+")
 _MODEL = re.compile(r"(deployment:)?[A-Za-z0-9][\w.-]*/[\w.-]+(:[\w.-]+)?|https?://[\w.:/[\]~-]+")
+_PATH = re.compile(r"/?\w+/[\w.-]+(/[\w.-]+)?")
 _ID = re.compile(r"[A-Za-z0-9][\w-]*")
 _STATUSES = (*sorted(FINAL), "starting", "processing")
-_SPANS = {"1h": "an hour", "12h": "12 hours", "1d": "a day", "7d": "a week", "30d": "30 days"}
 _RUN = Offer("run", "run a model, as a cell does; x = %replicate run … keeps the prediction")
 _HELP = Offer("help", "all of this, or one command's")
 
@@ -118,6 +119,8 @@ class Offers:
 
     def _words_of(self, command: Command, cursor: Cursor) -> Iterable[Offer]:
         """What may stand behind a command, by the names that its usage has for it."""
+        if command.fields:
+            return self._of_call(cursor)
         does: dict[str, Give] = {
             "ID": self._runs, "A": self._runs, "B": self._runs, "BATCH": self._batches,
             "MODEL": self._models, "METRIC": self._metrics,
@@ -130,11 +133,79 @@ class Offers:
         if cursor.quote:
             return found
         filters = self._filters(cursor) if command.filters else ()
+        if command.inputs and cursor.place:
+            filters = self._inputs(cursor)
         return [*found, *filters, *(() if cursor.text else self._options(cursor))]
 
     def _filters(self, cursor: Cursor) -> Iterable[Offer]:
         left = (name for name in FILTERS if name not in cursor.others.keys)
         return fitting([Offer(f"{name}=", FILTER_HELP[name].help) for name in left], cursor.text)
+
+    # -- a call of the API ------------------------------------------------------------------
+
+    def _of_call(self, cursor: Cursor) -> Iterable[Offer]:
+        """Method and path, and then what that operation takes."""
+        from replicate_magic.notebook import call_offers
+
+        written = call_offers.read_words(cursor.others.words[: cursor.place])
+        if not written.path:
+            can_be_method = not (written.method or cursor.quote)
+            found = [
+                *(call_offers.methods(cursor.text) if can_be_method else ()),
+                *self._named_paths(written.method, cursor.text),
+                *call_offers.paths(written.method, cursor.text),
+            ]
+        else:
+            fields = call_offers.fields(written, cursor.text, cursor.others.keys)
+            found = [] if cursor.quote else [*self._inputs_of(written, cursor), *fields]
+        return [*found, *(() if cursor.text or cursor.quote else self._options(cursor))]
+
+    def _named_paths(self, method: str, text: str) -> list[Offer]:
+        """Paths of models and predictions that are known."""
+        begin = text.removeprefix("/")
+        if method not in {"", "GET"} or not begin.startswith(("models/", "predictions/")):
+            return []
+        names = [("models", *pair) for pair in self._known_models(begin.removeprefix("models/"))]
+        runs = [("predictions", *notes.of_run(run)) for run in self._recall.runs()]
+        found = {f"/{room}/{name}": note for room, name, note in [*names, *runs[:_MOST_RUNS]]}
+        offers = [Offer(f"{'/' * text.startswith('/')}{path[1:]}", found[path]) for path in found]
+        return fitting((one for one in offers if _PATH.fullmatch(one.text)), text)
+
+    def _inputs_of(self, written: Call, cursor: Cursor) -> Iterable[Offer]:
+        """The inputs of the model that a call runs."""
+        taken = cursor.others.keys
+        known = [
+            Offer(
+                f"input.{field.name}=", notes.of_taken(field, info.descriptions.get(field.name, ""))
+            )
+            for field, info in self._run_by(written)
+            if not {"input", f"input.{field.name}"} & taken
+        ]
+        return fitting(known, cursor.text)
+
+    def _run_by(self, written: Call) -> Iterator[tuple[InputField, ModelInfo]]:
+        target = _target(written.runs) if written.creates and written.runs else None
+        return self._fields_of([target] if target else [])
+
+    def _of_call_value(self, cursor: Cursor) -> Iterable[Offer]:
+        from replicate_magic.notebook import call_offers
+
+        written = call_offers.read_words(cursor.others.words)
+        known = written.field(cursor.key)
+        if known is None and cursor.key in {"model", "deployment"}:
+            return self._models(cursor)
+        if known and known.name == "version" and written.creates:
+            return self._models(cursor)
+        if known and known.name == "prediction_id":
+            return self._runs(cursor)
+        if known and written.sends(known):
+            return [] if cursor.typed or cursor.quote else [value_offers.FILE]
+        if known:
+            return value_offers.of_field(known.takes, cursor)
+        room, _, name = cursor.key.partition(".")
+        found = (field for field, _ in self._run_by(written) if field.name == name)
+        field = next(found, None) if room == "input" else None
+        return value_offers.of_field(field, cursor) if field else ()
 
     # -- options ----------------------------------------------------------------------------
 
@@ -153,18 +224,20 @@ class Offers:
 
         by_name: dict[str, Give] = {
             "grid": self._inputs,
-            "format": partial(_of, FORMATS),
+            "format": partial(value_offers.of, FORMATS),
             "file": self._files,
             "save": self._folders,
             "tag": self._tags,
             "prompt-key": self._prompt_keys,
-            "by": partial(_of, ("model", "status", "tag", "version")),
+            "by": partial(value_offers.of, ("model", "status", "tag", "version")),
             "output": self._variables,
             "input-from": partial(self._variables, suits=names.is_mapping),
             "rows": self._rows,
         }
         if cursor.form == "alias":
             by_name = {"delete": self._aliases}
+        if cursor.form == "api":
+            by_name["save"] = self._files
         give = by_name.get(cursor.option.name) if cursor.option else None
         return give(cursor) if give else ()
 
@@ -223,15 +296,26 @@ class Offers:
 
     def _fields(self, cursor: Cursor) -> Iterator[tuple[InputField, ModelInfo]]:
         """The inputs of the models on the line, those that can be written there."""
-        named = list(filter(None, map(_target, cursor.others.words)))
+        named = list(filter(None, map(_target, self._named(cursor))))
         if cursor.form == "run":
             named = named[:1]
         if not named and self._default_model:
             named = list(filter(None, [_target(self._default_model)]))
+        return self._fields_of(named)
+
+    def _fields_of(self, named: Iterable[Target]) -> Iterator[tuple[InputField, ModelInfo]]:
         for info in filter(None, map(self._recall.info, named)):
             for field in info.inputs or ():
                 if spelling.is_key(field.name):
                     yield field, info
+
+    def _named(self, cursor: Cursor) -> Sequence[str]:
+        """The words that may be models; where a run is named, its own."""
+        words = cursor.others.words
+        command = _command(cursor.form)
+        if command is None or not command.inputs or not words:
+            return words
+        return [run.model for run in self._recall.runs(words[0]) if run.id.startswith(words[0])][:1]
 
     def _field(self, cursor: Cursor) -> InputField | None:
         found = (field for field, _ in self._fields(cursor) if field.name == cursor.key)
@@ -247,21 +331,23 @@ class Offers:
 
     def _values(self, cursor: Cursor) -> Iterable[Offer]:
         command = _command(cursor.form)
-        if command is not None:
-            return self._of_filter(command, cursor)
-        if cursor.kind == "file":
+        is_of_a_model = command is None or command.inputs
+        if cursor.kind == "file" and (is_of_a_model or (command and command.fields)):
             return self._files(cursor)
+        if command is not None and not command.inputs:
+            of = self._of_call_value if command.fields else partial(self._of_filter, command)
+            return of(cursor)
         field = self._field(cursor)
-        return _of_field(field, cursor) if field else ()
+        return value_offers.of_field(field, cursor) if field else ()
 
     def _of_filter(self, command: Command, cursor: Cursor) -> Iterable[Offer]:
         by_name: dict[str, Give] = {
             "model": self._models,
-            "status": partial(_of, _STATUSES),
+            "status": partial(value_offers.of, _STATUSES),
             "tag": self._tags,
-            "since": _spans,
-            "until": _spans,
-            "limit": partial(_of, ("10", "100", "1000")),
+            "since": value_offers.spans,
+            "until": value_offers.spans,
+            "limit": partial(value_offers.of, ("10", "100", "1000")),
         }
         if command.pairs:  # alias NAME=MODEL
             return self._models(cursor)
@@ -287,10 +373,12 @@ class Offers:
         return fitting(map(notes.of_batch, known), cursor.text)
 
     def _tags(self, cursor: Cursor) -> Iterable[Offer]:
-        return _counted((run.tag for run in self._recall.runs() if run.tag), cursor)
+        return value_offers.counted((run.tag for run in self._recall.runs() if run.tag), cursor)
 
     def _metrics(self, cursor: Cursor) -> Iterable[Offer]:
-        return _counted((key for run in self._recall.runs() for key in _keys(run.metrics)), cursor)
+        return value_offers.counted(
+            (key for run in self._recall.runs() for key in _keys(run.metrics)), cursor
+        )
 
     # -- files ------------------------------------------------------------------------------
 
@@ -312,55 +400,6 @@ class Offers:
 
 
 # -- small ones -------------------------------------------------------------------------------
-
-
-def _of(texts: Iterable[str], cursor: Cursor) -> Iterable[Offer]:
-    return fitting((Offer(text, "choice") for text in texts), cursor.text)
-
-
-def _spans(cursor: Cursor) -> Iterable[Offer]:
-    spans = [Offer(span, f"{said} ago") for span, said in _SPANS.items()]
-    return fitting(spans, cursor.text)
-
-
-def _counted(found: Iterable[str], cursor: Cursor) -> Iterable[Offer]:
-    """What was there, in the order in which it was first seen, and in how many runs."""
-    counted: dict[str, int] = {}
-    for text in found:
-        counted[text] = counted.get(text, 0) + 1
-    return _spelled(((text, count(many, "run")) for text, many in counted.items()), cursor)
-
-
-def _of_field(field: InputField, cursor: Cursor) -> Iterable[Offer]:
-    """The choices of an input, or its default."""
-    from replicate_magic.cell import words
-
-    if field.is_file and not (cursor.typed or cursor.quote or cursor.kind == "json"):
-        return [Offer("@", "a file of this machine")]
-    values = [*words.choices(field)] or ([True, False] if "boolean" in field.types else [])
-    default = field.default
-    if default is not None and not isinstance(default, list | dict) and default not in values:
-        values.insert(0, default)
-    told = [(value, "default" if value == default else "choice") for value in values]
-    if cursor.kind != "json":
-        return _spelled(((_text(value), note) for value, note in told), cursor)
-    as_json = ((spelling.as_json(value, cursor.quote), note) for value, note in told)
-    return fitting([Offer(text, note) for text, note in as_json if text], cursor.typed)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else spelling.as_json(value) or ""
-
-
-def _spelled(pairs: Iterable[tuple[str, str]], cursor: Cursor) -> list[Offer]:
-    """Texts that begin with what is written, as they are to be written there."""
-    offers = []
-    for text, note in pairs:
-        if text and text.lower().startswith(cursor.text.lower()):
-            in_header, quote = cursor.in_header, cursor.quote
-            spelled = spelling.in_header(text) if in_header else spelling.value(text, quote)
-            offers += [] if spelled is None else [Offer(spelled, note)]
-    return offers
 
 
 def _target(word: str) -> Target | None:

@@ -75,7 +75,6 @@ class BatchItem:
         params: what differs between the requests.
         row: what it was made from. What JSON has not is kept as its text.
         repeat: which of several alike it is.
-        request_sha256: as `cell.fingerprint` makes it, or an empty string.
         unkept: the names of the inputs with files that had no path; known once it is read.
     """
 
@@ -87,7 +86,6 @@ class BatchItem:
     params: Mapping[str, Any] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
-    request_sha256: str = ""
     unkept: tuple[str, ...] = ()
 
 
@@ -129,7 +127,7 @@ def joined(stored: Iterable[BatchItem], newer: Iterable[BatchItem]) -> Iterator[
 
 
 def packed(item: BatchItem, texts: dict[str, str]) -> str:
-    """An item as JSON, all but its number, target and digest.
+    """An item as JSON, all but its number and target.
 
     Args:
         item: the item.
@@ -217,15 +215,12 @@ def references(told: str) -> set[str]:
     return set(_REFERENCE.findall(told))
 
 
-def unpacked(
-    number: int, target: str, request_sha256: str, told: str, texts: Mapping[str, str]
-) -> BatchItem:
+def unpacked(number: int, target: str, told: str, texts: Mapping[str, str]) -> BatchItem:
     """The item that was packed.
 
     Args:
         number: its own.
         target: its own.
-        request_sha256: its own.
         told: what `packed` made of it.
         texts: by their sha256, all that it refers to.
 
@@ -237,7 +232,6 @@ def unpacked(
     return BatchItem(
         number=number,
         target=target,
-        request_sha256=request_sha256,
         **{"input": {}, **read},
         prompt=_read(found.get("prompt", ""), texts),
         repeat=found.get("repeat", 0),

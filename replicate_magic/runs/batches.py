@@ -19,15 +19,17 @@ from replicate_magic.runs.batch_items import (
     references,
     unpacked,
 )
+from replicate_magic.runs.driving import driver_of
 from replicate_magic.runs.query import OF_BATCH, OF_ITEM
 from replicate_magic.runs.record import microseconds, moment_of, plain_text, to_json
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from replicate_magic.runs.connections import Connections
+    from replicate_magic.runs.driving import Driver
 
 __all__ = ["BatchItem", "BatchRecord", "Batches", "State"]
 
@@ -44,12 +46,13 @@ _PUT = """
         state = coalesce(excluded.state, state),
         ended_us = CASE WHEN excluded.state IS NULL THEN ended_us ELSE excluded.ended_us END
 """
+_PUT_ITEM = "REPLACE INTO batch_item (batch, number, target, item) VALUES (?, ?, ?, ?)"
 _ROWS = """
     SELECT id, created_us, total, settings, state, ended_us FROM batch
     ORDER BY created_us DESC, rowid DESC
 """
 _ITEMS = """
-    SELECT number, target, request_sha256, item FROM batch_item
+    SELECT number, target, item FROM batch_item
     WHERE batch = ? AND number > ? ORDER BY number LIMIT ?
 """
 _TEXTS = """
@@ -115,7 +118,7 @@ class Batches:
                     "INSERT OR IGNORE INTO batch_text (batch, sha256, text) VALUES (?, ?, ?)",
                     referred,
                 )
-                connection.executemany("REPLACE INTO batch_item VALUES (?, ?, ?, ?, ?)", rows)
+                connection.executemany(_PUT_ITEM, rows)
 
     def take(self, other: Batches) -> None:
         """Adds all that another file has, which is newer."""
@@ -127,6 +130,35 @@ class Batches:
         """Deletes a batch and its requests; runs of it stay."""
         with self._connections.lent(write=True) as connection:
             connection.execute("DELETE FROM batch WHERE id = ?", (plain_text(batch_id),))
+
+    def drive(
+        self, batch_id: str, driver: Driver | None, is_another: Callable[[Driver], bool]
+    ) -> Driver | None:
+        """Keeps who drives a batch, unless another does; nobody else changes that meanwhile.
+
+        Args:
+            batch_id: which.
+            driver: who is to drive it; `None` to ask only.
+            is_another: whether the one that is kept is another, and lives.
+
+        Returns:
+            That other one, where there is one.
+        """
+        with self._connections.lent(write=True) as connection:
+            asked = "SELECT driver FROM batch WHERE id = ? AND driver IS NOT NULL"
+            for [told] in connection.execute(asked, (plain_text(batch_id),)).fetchall():
+                if is_another(kept := driver_of(told)):
+                    return kept
+            if driver:
+                change = "UPDATE batch SET driver = ? WHERE id = ?"
+                connection.execute(change, (driver.told(), plain_text(batch_id)))
+        return None
+
+    def leave(self, batch_id: str, driver: Driver) -> None:
+        """Keeps that somebody drives a batch no longer."""
+        with self._connections.lent(write=True) as connection:
+            change = "UPDATE batch SET driver = NULL WHERE id = ? AND driver = ?"
+            connection.execute(change, (plain_text(batch_id), driver.told()))
 
     def _put(self, row: Row) -> None:
         with self._connections.lent(write=True) as connection:
@@ -211,8 +243,7 @@ def _row_of(batch_id: str, item: BatchItem, texts: dict[str, str]) -> tuple[Any,
         told = packed(item, texts)
     except (ValueError, TypeError, RecursionError) as error:
         raise _unwritable(batch_id, error) from error
-    names = (plain_text(item.target), plain_text(item.request_sha256))
-    return batch_id, item.number, *names, told
+    return batch_id, item.number, plain_text(item.target), told
 
 
 def _unwritable(batch_id: str, error: Exception) -> HistoryError:
@@ -220,9 +251,9 @@ def _unwritable(batch_id: str, error: Exception) -> HistoryError:
 
 
 def _item_of(batch_id: str, row: tuple[Any, ...], texts: dict[str, str]) -> BatchItem:
-    number, target, request_sha256, told = row
+    number, target, told = row
     try:
-        return unpacked(number, target, request_sha256, told, texts)
+        return unpacked(number, target, told, texts)
     except (KeyError, ValueError, TypeError) as error:
         raise HistoryError(f"request {number} of batch {batch_id} is damaged") from error
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.errors import HistoryError, NotFound
-from replicate_magic.plain import one_line
-from replicate_magic.runs.keeping import Keeping
+from replicate_magic.errors import HistoryError
+from replicate_magic.runs.driving import Locks
+from replicate_magic.runs.keeping import BUSY_S, REST_S, Keeping
 from replicate_magic.runs.prices import Earlier
 from replicate_magic.runs.query import Query
 from replicate_magic.runs.record import microseconds
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from replicate_magic.runs.batch_items import BatchItem, BatchRecord, State
+    from replicate_magic.runs.driving import Driver
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.glance import Glance
     from replicate_magic.runs.record import Record
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME = "history.db"
 _OUTPUTS = "outputs"
+_DRIVING = "driving"
 _LAST_RUNS = 30
 
 
@@ -54,6 +56,11 @@ class History(Keeping):
     Saving raises nothing, since a prediction that was paid for is worth more than its row: what
     goes wrong is told once, as `news`. All else raises `HistoryError` where the file fails.
     """
+
+    def __init__(self, path: Path, *, busy_s: float = BUSY_S, rest_s: float = REST_S) -> None:
+        super().__init__(path, busy_s=busy_s, rest_s=rest_s)
+        self._locks = Locks(path.parent / _DRIVING)
+        self._driven: dict[str, Driver] = {}  # by the batch's id
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -201,6 +208,47 @@ class History(Keeping):
         """Deletes a batch with its requests, but no run of it."""
         self._write(lambda store: store.batches.drop(batch_id))
 
+    def drive_batch(self, batch_id: str) -> Driver | None:
+        """Keeps that this process drives a batch; another one, which lives, where that does.
+
+        Where nothing can be locked nobody is kept from anything.
+        """
+        file = self._store()
+        if file is None:
+            return None
+        try:
+            driver = self._locks.take()
+        except OSError:
+            return None
+        try:
+            other = file.batches.drive(batch_id, driver, self._locks.is_another)
+        except HistoryError as error:
+            self._trouble(error)
+            self._locks.leave(driver)
+            return None
+        if other:
+            self._locks.leave(driver)
+            return other
+        self._driven[batch_id] = driver
+        return None
+
+    def leave_batch(self, batch_id: str) -> None:
+        """Keeps that this process drives a batch no longer, if it did."""
+        driver, file = self._driven.pop(batch_id, None), self._file
+        if driver is None:
+            return
+        if file is not None:
+            with suppress(HistoryError):  # nobody has its file from now on, which says the same
+                file.batches.leave(batch_id, driver)
+        self._locks.leave(driver)
+
+    def batch_driver(self, batch_id: str) -> Driver | None:
+        """Another process that drives a batch, and lives, if that can be found out."""
+        file = self._store()
+        with suppress(HistoryError):
+            return file.batches.drive(batch_id, None, self._locks.is_another) if file else None
+        return None
+
     def batches(self) -> list[BatchRecord]:
         """All batches, newest first."""
         from replicate_magic.runs.batches import records_of
@@ -283,26 +331,6 @@ def the_history() -> History:
     """The history in the present home; it is not opened by that."""
     path = home() / _NAME
     return _HISTORIES.get(path) or _HISTORIES.setdefault(path, History(path))
-
-
-def found(prefix: str) -> Record:
-    """The one prediction whose id begins so.
-
-    Raises:
-        NotFound: there is none, or several.
-    """
-    records = the_history().find(prefix)
-    if len(records) == 1:
-        return records[0]
-    shown = one_line(prefix, limit=60)
-    if not records:
-        raise NotFound(
-            f"No run of the history has an id that begins with {shown}. "
-            "%replicate runs --remote fetches the account's predictions.",
-            status=404,
-        )
-    listed = ", ".join(f"{record.id} ({record.origin})" for record in records[:5])
-    raise NotFound(f"{shown} begins several ids: {listed}.", status=404)
 
 
 def warn_of_history() -> None:

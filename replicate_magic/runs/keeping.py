@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from replicate_magic.runs.store import Store
 
-_REST_S = 30.0  # after a fault the file is left alone for so long: waiting for a lock takes as long
+BUSY_S = 30.0
+REST_S = 30.0  # after a fault the file is left alone for so long: waiting for a lock takes as long
 _IN_MEMORY = (
     "{error}. Runs are kept in memory, and written as soon as that works again; %replicate export "
     "PATH saves them elsewhere."
@@ -35,7 +36,7 @@ class Keeping:
         rest_s: seconds for which a file that failed is not written again.
     """
 
-    def __init__(self, path: Path, *, busy_s: float = 30.0, rest_s: float = _REST_S) -> None:
+    def __init__(self, path: Path, *, busy_s: float = BUSY_S, rest_s: float = REST_S) -> None:
         self.path = path
         self._busy_s = busy_s
         self._rest_s = rest_s

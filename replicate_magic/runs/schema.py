@@ -117,4 +117,33 @@ STEPS = (
             """,
         ),
     ),
+    Step(
+        name="who drives a batch: see `driving.Driver`; null where nobody does",
+        statements=("ALTER TABLE batch ADD COLUMN driver TEXT",),
+    ),
+    Step(
+        name="requests of batches without a digest of their own: their runs have it",
+        statements=(
+            # SQLite before 3.35 drops no columns.
+            "DROP TRIGGER batch_deleted",
+            "ALTER TABLE batch_item RENAME TO batch_item_before",
+            """
+            CREATE TABLE batch_item (
+                batch TEXT NOT NULL,
+                number INTEGER NOT NULL,
+                target TEXT NOT NULL,
+                item TEXT NOT NULL,
+                PRIMARY KEY (batch, number)
+            ) WITHOUT ROWID
+            """,
+            "INSERT INTO batch_item SELECT batch, number, target, item FROM batch_item_before",
+            "DROP TABLE batch_item_before",
+            """
+            CREATE TRIGGER batch_deleted AFTER DELETE ON batch BEGIN
+                DELETE FROM batch_item WHERE batch = old.id;
+                DELETE FROM batch_text WHERE batch = old.id;
+            END
+            """,
+        ),
+    ),
 )

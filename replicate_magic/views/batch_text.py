@@ -87,7 +87,12 @@ class TextBatchView:
 def _bar(tally: Tally) -> Any:
     from tqdm import tqdm
 
-    bar = tqdm(total=tally.total, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
+    class Bar(tqdm):  # type: ignore[type-arg]  # its items are nobody's
+        """A bar that is moved by hand: no thread has to watch it, and none outlives it."""
+
+        monitor_interval = 0
+
+    bar = Bar(total=tally.total, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
     bar.start_t -= time.monotonic() - tally.began_s  # its pace is that of the batch
     return bar
 

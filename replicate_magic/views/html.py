@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
+from replicate_magic.failure import short_why
 from replicate_magic.plain import printable
 from replicate_magic.views.answer import CUT, Shown, shown
 from replicate_magic.views.growing import settled_logs
@@ -174,12 +175,14 @@ def is_picture(file: OutputFile) -> bool:
 
 
 def answer_bundle(prediction: Prediction) -> Bundle:
-    """A prediction shown on its own: its answer; its state where there is no answer to show."""
+    """A prediction shown on its own: its answer; its state where that is all, or it is `whole`."""
     from replicate_magic.views import Look
 
     is_value = prediction.output is not None and not prediction.is_text
-    look = Look(status=not (prediction.ok and (is_value or prediction.text.strip())))
-    return one_bundle(document(prediction, None, look).bundles)
+    is_told = prediction.whole or not (prediction.ok and (is_value or prediction.text.strip()))
+    why = short_why(prediction) if prediction.whole and prediction.final else ""
+    why = "" if prediction.ok else why
+    return one_bundle(document(prediction, None, Look(status=is_told), why=why).bundles)
 
 
 def one_bundle(bundles: list[Bundle]) -> Bundle:

@@ -12,6 +12,7 @@ from replicate_magic import PredictionFailed, start
 FILES = {"type": "array", "items": {"type": "string", "format": "uri"}}
 
 
+@pytest.mark.slow
 def test_asking_three_times_waits_for_a_slow_cancel_all_the_same(replicate):
     replicate.tells(say("Hello"), hold(), become("succeeded"))
     replicate.fails("cancel", late(0.7))
@@ -36,6 +37,7 @@ def test_a_run_canceled_while_its_pictures_come_is_not_saving_for_ever(replicate
     assert (running.prediction.status, running.prediction.saving) == ("succeeded", False)
 
 
+@pytest.mark.slow
 def test_fetching_pictures_takes_no_longer_than_the_run_was_given(replicate, begin):
     replicate.models["acme/painter"] = Model(official=True, schema=openapi(FILES))
     replicate.fails("file", late(20))

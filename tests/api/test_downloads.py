@@ -274,6 +274,7 @@ def test_a_web_page_that_a_model_made_is_saved(server, tmp_path):
     assert first.file.path.suffix == ".html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [reset(), answer(503), answer(429)], ids=["reset", "503", "429"])
 def test_what_may_pass_is_tried_once_more(server, tmp_path, fault):
     server.fails("file", fault)

@@ -97,6 +97,7 @@ def test_a_run_that_is_canceled_here_is_kept(replicate):
     assert rm.runs(status="canceled")["output"].tolist() == ["Once"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_time_is_over_is_kept(replicate):
     replicate.tells(say("Once"), hold())
     with pytest.raises(errors.PredictionTimeout):
@@ -143,6 +144,7 @@ def test_the_token_is_in_no_file_of_the_history(replicate, home):
     assert not [one for one in files if replicate.token.encode() in one.read_bytes()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 2.0])
 def test_what_runs_when_all_is_closed_is_canceled_and_its_row_says_so(replicate, seconds):
     """As at the end of the interpreter; with a create that is answered only meanwhile, too."""
@@ -170,6 +172,7 @@ def test_a_version_is_found_by_its_name(replicate):
 # -- a history that cannot be written -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_locked_history_holds_no_run_up_and_gets_its_rows_later(replicate, home):
     rm.run("acme/poet", prompt="first")
     with closing(sqlite3.connect(home / "history.db", isolation_level=None)) as other:
@@ -374,6 +377,7 @@ def test_a_run_of_an_engine_that_has_ended_is_lost(replicate):
     assert rm.attach(name).ok
 
 
+@pytest.mark.slow
 def test_attaching_only_watches_until_it_is_told_to_cancel(replicate):
     replicate.tells(say("Once"), hold(), become("succeeded"))
     job = rm.start("acme/poet", prompt="x")

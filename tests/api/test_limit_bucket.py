@@ -139,6 +139,7 @@ def test_twenty_a_second_are_kept_to_within_two_per_cent_and_none_is_refused(con
     assert simulation.refused == []
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(LIMITS, WAYS, st.sampled_from([4, 8, 32]))
 def test_whatever_the_limit_is_few_are_refused_and_little_time_is_lost(limit, way, concurrency):

@@ -176,6 +176,7 @@ def test_where_all_give_up_the_question_ends_and_the_next_asks_again(replicate):
     assert looked_up(replicate) == ["model", "model"]
 
 
+@pytest.mark.slow
 def test_all_who_wait_are_told_that_it_is_asked_again(replicate, begin):
     replicate.fails("model", answer(503), answer(503))
     both = [begin("acme/poet", prompt=text) for text in ("x", "y")]

@@ -88,6 +88,7 @@ def test_an_upload_that_is_canceled_leaves_nothing_moving_and_creates_nothing(
     assert not painter.seen("create")
 
 
+@pytest.mark.slow
 def test_downloads_are_told_together_and_not_after_them(painter, begin, tmp_path):
     gives(painter, **{"a.bin": LARGE, "b.bin": b"small"})
     painter.fails("file", slowly(0.8), None)

@@ -255,6 +255,7 @@ def test_a_connection_that_comes_back_creates_once(replicate, begin):
     assert len(replicate.predictions) == 1
 
 
+@pytest.mark.slow
 def test_nothing_at_the_address_says_so(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -347,6 +348,7 @@ def test_a_create_that_left_no_trace_is_unclear_and_not_sent_again(replicate, be
     assert not replicate.predictions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [reset(), answer(502, "<html>")], ids=["reset", "502"])
 def test_a_look_up_that_fails_is_tried_again(replicate, broken):
     replicate.fails("create", torn())
@@ -387,6 +389,7 @@ def test_a_get_that_fails_is_tried_again(replicate, begin, flaky):
     assert len(replicate.seen("create")) == 1
 
 
+@pytest.mark.slow
 def test_what_was_tried_again_is_no_longer_told_once_it_has_worked(replicate, begin):
     replicate.tells(say("a"), hold(), become("succeeded"))
     replicate.fails("get", None, None, None, reset())
@@ -461,6 +464,7 @@ def test_a_stream_that_replays_from_its_beginning_repeats_nothing(replicate, beg
     assert running.prediction.streamed.parts() == ["one ", "two ", "three"]
 
 
+@pytest.mark.slow
 def test_a_stream_without_ids_that_ends_early_is_followed_by_polling(replicate, begin):
     replicate.tells(say("one "), say("two "), hold(), say("three"), become("succeeded"))
     replicate.fails("stream", always=stream(ends_after=2, ids=False))
@@ -472,6 +476,7 @@ def test_a_stream_without_ids_that_ends_early_is_followed_by_polling(replicate, 
     assert len(replicate.seen("stream")) == 1
 
 
+@pytest.mark.slow
 def test_a_stream_that_says_done_too_early_does_not_end_the_prediction(replicate, begin):
     replicate.tells(say("half "), on_stream("done", "{}"), hold(), say("all"), become("succeeded"))
     running = begin("acme/poet", prompt="x")
@@ -607,6 +612,7 @@ def test_cancelling_arun_cancels_once(replicate):
     assert replicate.predictions[0]["status"] == "canceled"
 
 
+@pytest.mark.slow
 def test_cancelling_while_the_deadlines_cancel_waits_for_the_id_still_cancels(replicate):
     replicate.tells(hold())
     replicate.fails("create", late(1.2))
@@ -780,6 +786,7 @@ def test_a_cancel_that_is_heard_late_is_not_called_a_failure(replicate):
     assert replicate.predictions[0]["status"] == "canceled"
 
 
+@pytest.mark.slow
 def test_two_calls_alike_never_become_one_prediction(replicate):
     replicate.fails("create", late(1.5), answer(503))
 

@@ -22,6 +22,7 @@ def test_a_job_gives_what_run_gives(replicate):
     assert not replicate.seen("cancel")
 
 
+@pytest.mark.slow
 def test_starting_does_not_wait_for_the_answer(replicate):
     replicate.fails("create", late(1.5))
     began_s = time.monotonic()
@@ -115,6 +116,7 @@ def test_a_bad_end_is_raised_at_the_wait_and_not_before(replicate, status):
     assert caught.value.prediction.text == "partial"
 
 
+@pytest.mark.slow
 def test_a_deadline_is_raised_at_the_wait(replicate):
     replicate.tells(say("slow"), hold())
     job = start("acme/poet", prompt="x", timeout=0.8)

@@ -339,6 +339,7 @@ def test_a_refusal_names_the_file_and_is_final(server, fault, error, words):
     assert len(server.seen("upload")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -360,6 +361,7 @@ def test_what_may_pass_is_tried_once_more_and_said(server, fault):
     assert 0 < delay_s < 2
 
 
+@pytest.mark.slow
 def test_a_line_that_breaks_in_the_middle_is_tried_once_more_from_the_start(server):
     server.hears_bytes["upload"] = 500_000
 
@@ -386,6 +388,7 @@ def test_an_api_that_is_gone_is_an_error_with_the_files_name(server):
     assert message.startswith("a.png was not uploaded. No connection to ")
 
 
+@pytest.mark.slow
 def test_an_api_with_a_fault_twice_is_a_server_error(server):
     gone = problem(500, "Internal error", "Something broke")
 

@@ -44,9 +44,10 @@ def begin(replicate):
 
     def begun(model="acme/poet", **given):
         options = {
-            "concurrency": None, "timeout": None, "keep_going": False, "cached": False,
+            "concurrency": None, "timeout": None, "cached": False,
             "tag": None, "log": True, "save": True, "force": False, "max_cost": None,
         }  # fmt: skip
+        going = given.pop("keep_going", False)
         named = {name: given.pop(name, default) for name, default in options.items()}
         rows, grid, repeat = (given.pop(name, None) for name in ("rows", "grid", "repeat"))
         order = _order(
@@ -54,7 +55,7 @@ def begin(replicate):
             named.pop("timeout"), **named,
         )  # fmt: skip
         view = batching.NoBatchView()
-        return batching.begin(order, view, lambda _: None, keep_going=named["keep_going"])
+        return batching.begin(order, view, lambda _: None, keep_going=going)
 
     return begun
 
@@ -164,6 +165,7 @@ def test_rows_without_the_column_send_nothing(replicate):
     assert not replicate.seen("create")
 
 
+@pytest.mark.slow
 def test_a_create_that_breaks_off_is_looked_up_and_not_sent_again(replicate):
     replicate.tells(*QUICK)
     replicate.fails("create", None, reset())
@@ -338,6 +340,7 @@ def test_an_empty_frame_is_told(replicate):
         rm.batch("acme/poet", rows=pd.DataFrame({"text": []}), prompt="{{row.text}}")
 
 
+@pytest.mark.slow
 def test_a_time_is_each_requests_own(replicate):
     replicate.tells(say("Once", after_s=0.4), become("succeeded"))
     frame = rm.batch("acme/poet", rows=range(4), prompt="n {{row}}", concurrency=1, timeout=6)
@@ -346,6 +349,7 @@ def test_a_time_is_each_requests_own(replicate):
     assert {one.headers["cancel-after"] for one in replicate.seen("create")} == {"6s"}
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_canceled_alone(replicate):
     replicate.tells_in_turn((hold(), *QUICK), QUICK)
     with pytest.raises(rm.BatchFailed, match="time was over") as caught:

@@ -104,6 +104,7 @@ def test_what_was_created_and_never_heard_of_is_found_and_not_sent_again(replica
     assert rm.runs()["local.batch"].tolist() == [frame["local.batch"][0]] * 6
 
 
+@pytest.mark.slow
 def test_alike_requests_that_were_never_heard_of_are_each_found_once(replicate, home):
     script = SCRIPT.replace('f"row {n}" for n in range(6)', '"same" for n in range(3)')
     replicate.fails("create", late(30), always=late(30))
@@ -125,7 +126,7 @@ def test_a_batch_that_runs_here_is_not_resumed_beside_it(replicate):
 
     replicate.tells(hold(), *QUICK)
     order = _order(
-        "acme/poet", ["a"], None, 1, None, {"prompt": "{{row}}"}, None, None, keep_going=False,
+        "acme/poet", ["a"], None, 1, None, {"prompt": "{{row}}"}, None, None,
         cached=False, tag=None, log=True, save=True, force=False, max_cost=None,
     )  # fmt: skip
     job = batching.begin(order, batching.NoBatchView(), lambda _: None, keep_going=False)
@@ -186,6 +187,6 @@ def test_a_model_that_is_gone_is_told_and_sends_nothing(replicate):
     assert len(replicate.seen("create")) == 1
 
 
-def test_no_batch_is_told():
+def test_no_batch_is_told(home):
     with pytest.raises(rm.NotFound, match="no batch"):
         rm.resume("nothing")

@@ -18,6 +18,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from figure import Figure
 from playwright.sync_api import sync_playwright
 from stream_cpu import measured
 from token_server import LAST
@@ -165,7 +166,29 @@ def reactions(browser, server, rounds: int) -> dict[str, list[float]]:
     return times
 
 
-def main(tokens: int = 200_000, per_second: int = 5_000, rounds: int = 5) -> None:
+def figures(costs, times, tokens: int) -> list[Figure]:
+    """The card beside the other two ways to show a stream, and what has no peer."""
+    card, found = costs.pop("the card"), []
+    for beside, other in costs.items():
+        for what, key, unit, times_by in (
+            ("bytes to the page", "bytes", "MB", 1e-6),
+            ("the last token's way to the page", "last_s", "s", 1),
+            ("the kernel's CPU time", "cpu_s", "s", 1),
+        ):
+            mine, theirs = card[key] * times_by, other[key] * times_by
+            name = f"{tokens:,} tokens: {what}"
+            found.append(Figure(name=name, ours=mine, unit=unit, beside=beside, peer=theirs))
+    for name, key, asked_ms in (
+        ("from a click on Cancel to the cancel at the server", "click", None),
+        ("from an interrupt to the cancel at the server", "interrupt", 500),
+        ("from a cell's start to the card's first frame", "first frame", None),
+    ):
+        middle_ms = statistics.median(times[key]) * 1e3
+        found.append(Figure(name=name, ours=middle_ms, unit="ms", asked=asked_ms))
+    return found
+
+
+def measure(tokens: int = 100_000, per_second: int = 5_000, rounds: int = 5) -> list[Figure]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         server = Server(Kind(), Path(tempfile.mkdtemp()))
@@ -193,7 +216,8 @@ def main(tokens: int = 200_000, per_second: int = 5_000, rounds: int = 5) -> Non
             f"{what:24}{statistics.median(seconds) * 1000:7.0f} ms, at most "
             f"{max(seconds) * 1000:.0f} ms, of {len(seconds)}"
         )
+    return figures(costs, times, tokens)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    measure(*map(int, sys.argv[1:]))

@@ -20,6 +20,7 @@ from pathlib import Path
 from jupyter_client.manager import start_new_kernel
 
 sys.path.insert(0, str(Path(__file__).parent))
+from figure import Figure
 from history import prediction
 
 from replicate_magic.runs.store import Store
@@ -79,7 +80,8 @@ def fill(home: str, rows: int) -> None:
     store.close()
 
 
-def main(rows: int = 100_000, rounds: int = 5) -> None:
+def measure(rows: int = 100_000, rounds: int = 3) -> list[Figure]:
+    found = {}
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as folder:
         api = f"http://127.0.0.1:{silent.getsockname()[1]}"
         full, empty = f"{folder}/full", f"{folder}/empty"
@@ -89,13 +91,16 @@ def main(rows: int = 100_000, rounds: int = 5) -> None:
             what = "loaded" if loaded else "not loaded"
             many = rows if home == full else 0
             cold = [run["cold"][0] for run in runs]
+            found[f"the first completion, {what}, {many:,} runs"] = statistics.median(cold)
             offers = statistics.median(run["cold"][1] for run in runs)
             print(f"{what}, {many:,} runs: cold {statistics.median(cold):.1f} ms", end="")
             print(f" (up to {max(cold):.1f}), {offers:.0f} offers")
-        for text in WARM:
-            ms = statistics.median(run[text][0] for run in runs)
+        warm = {text: statistics.median(run[text][0] for run in runs) for text in WARM}
+        for text, ms in warm.items():
             print(f"  {text!r:60}{ms:8.1f} ms{runs[0][text][1]:6} offers")
+    found[f"the slowest of those after it, {rows:,} runs"] = max(warm.values())
+    return [Figure(name=name, ours=ms, unit="ms") for name, ms in found.items()]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    measure(*map(int, sys.argv[1:]))

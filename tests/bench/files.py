@@ -22,6 +22,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from figure import Figure
+
 import replicate_magic as rm
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.downloads import Downloads
@@ -139,12 +141,14 @@ def bare_server(path: Path):
         server.kill()
 
 
-def row(what: str, mine: list[float], theirs: list[float]) -> None:
+def row(what: str, mine: list[float], theirs: list[float], beside: str = "curl") -> Figure:
     middle, other = statistics.median(mine), statistics.median(theirs)
     print(f"{what:<34} {middle:6.3f} s   {other:6.3f} s   {middle / other:5.2f} times")
+    return Figure(name=what, ours=middle, unit="s", beside=beside, peer=other)
 
 
-def main(megabytes: int = 100, rounds: int = 5) -> None:
+def measure(megabytes: int = 100, rounds: int = 5) -> list[Figure]:
+    what = f"{megabytes} MB"
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "large.bin")
         path.write_bytes(os.urandom(megabytes * 1_000_000))
@@ -152,23 +156,26 @@ def main(megabytes: int = 100, rounds: int = 5) -> None:
         with bare_server(path) as base:
             found = ours(base, "none", path, rounds)
             form = f"content=@{path};type=application/octet-stream"
-            row(
-                "up, to a bare server",
+            up = row(
+                f"{what} up, to a bare server",
                 found["up"],
                 [curl("-F", form, f"{base}/files", "-o", os.devnull) for _ in range(rounds)],
             )
-            row(
-                "down, from a bare server",
+            down = row(
+                f"{what} down, from a bare server",
                 found["down"],
                 [curl(f"{base}/large.bin", "-o", f"{name}/saved.bin") for _ in range(rounds)],
             )
-            print(f"memory above the base: {found['memory'][0]:.1f} MB")
+            memory = Figure(
+                name=f"memory that {what} up and down take", ours=found["memory"][0], unit="MB"
+            )
+            print(f"memory above the base: {memory.ours:.1f} MB")
         with rm.serve() as engine:
             base = f"{engine.base_url}/v1"
             token = f"authorization: bearer {engine.token}"
             mine = ours(base, engine.token, path, rounds)["up"]
-            row(
-                "up, to the embedded engine",
+            engine_up = row(
+                f"{what} up, to the embedded engine",
                 mine,
                 [
                     curl("-H", token, "-F", form, f"{base}/files", "-o", os.devnull)
@@ -176,7 +183,8 @@ def main(megabytes: int = 100, rounds: int = 5) -> None:
                 ],
             )
         print(f"ten files of 1 MB that wait {SLOW_S} s each: at once, one by one, ratio")
-        row("down", found["at once"], found["one by one"])
+        at_once = row("ten files down at once", found["at once"], found["one by one"], "one by one")
+    return [up, down, engine_up, at_once, memory]
 
 
 if __name__ == "__main__":
@@ -186,4 +194,4 @@ if __name__ == "__main__":
         case ["--measure", base, token, path, rounds]:
             print(json.dumps(asyncio.run(measured(base, token, path, int(rounds)))))
         case numbers:
-            main(*map(int, numbers))
+            measure(*map(int, numbers))

@@ -11,6 +11,8 @@ import statistics
 import sys
 import time
 
+from figure import Figure
+
 MODEL = "local/smollm2-135m-instruct"
 INPUT = {"prompt": "Write a short story about an otter.", "max_tokens": 80, "seed": 1}
 
@@ -56,7 +58,8 @@ def official(client) -> tuple[float, float]:
     return first_s - began, time.perf_counter() - began
 
 
-def main(rounds: int = 15) -> None:
+def measure(rounds: int = 15) -> list[Figure]:
+    found = []
     import replicate
 
     import replicate_magic as rm
@@ -76,7 +79,14 @@ def main(rounds: int = 15) -> None:
             f"{what:<18} ours {mine * 1e3:7.1f} ms   official {theirs * 1e3:7.1f} ms   "
             f"{mine / theirs:.3f} times ({ratio:.3f} pairwise)"
         )
+        found.append(
+            Figure(
+                name=f"{what}, on the embedded engine", ours=mine * 1e3, unit="ms",
+                beside="official client", peer=theirs * 1e3,
+            )
+        )  # fmt: skip
+    return found
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    measure(*map(int, sys.argv[1:]))

@@ -21,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from figure import Figure
 from replicate_server import Replicate, become, say
 
 import replicate_magic as rm
@@ -116,7 +117,7 @@ def fill(store: Store, rows: int) -> None:
     )
 
 
-def recording(runs: int = 150) -> None:
+def recording(runs: int = 150) -> float:
     """What history adds to a run: runs with it and without, in turns, on a server of our own."""
     times = {True: [], False: []}
     with Replicate() as server:
@@ -130,12 +131,13 @@ def recording(runs: int = 150) -> None:
     medians = {log: statistics.median(taken[5:]) * 1000 for log, taken in times.items()}
     print(f"{'a run without history, median':56} {medians[False]:10.2f} ms")
     print(f"{'what history adds to it':56} {medians[True] - medians[False]:10.2f} ms")
+    return medians[True] - medians[False]
 
 
-def main(rows: int = 100_000) -> None:
+def measure(rows: int = 100_000) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REPLICATE_MAGIC_HOME"] = f"{folder}/small"
-        recording()
+        adds_ms = recording()
         os.environ["REPLICATE_MAGIC_HOME"] = folder
         store = Store.open(Path(folder) / "history.db")
         fill(store, rows)
@@ -154,14 +156,25 @@ def main(rows: int = 100_000) -> None:
             print(f"{'rm.runs() beside json_normalize':56} {normal_s / table_s:10.1f} times faster")
             print(f"{'rm.runs() beside parsing alone':56} {parsed_s / table_s:10.1f} times faster")
             print(f"{'of which reading':56} {read_s / parsed_s:10.0%}")
-        for what in ("rm.runs()", NORMALIZED):
-            print(f"{'memory of ' + what[-40:]:56} {memory_mb(what):10.0f} MB over the base")
+        memory = {what: memory_mb(what) for what in ("rm.runs()", NORMALIZED)}
+        for what, more_mb in memory.items():
+            print(f"{'memory of ' + what[-40:]:56} {more_mb:10.0f} MB over the base")
         timed("text= in all", lambda: store.count(Query(text="no such words")))
         timed("text= with a letter outside ASCII", lambda: store.count(Query(text="Ä")))
         timed("an id by its beginning", lambda: store.find("0000001"))
         timed("the unfinished", store.unfinished)
         timed("close", store.close)
         timed("open", lambda: Store.open(Path(folder) / "history.db").close())
+    what, peer = f"the table of {rows:,} runs", "pd.json_normalize"
+    return [
+        Figure(name=what, ours=table_s, unit="s", beside=peer, peer=normal_s),
+        Figure(name=what, ours=table_s, unit="s", beside="parsing their JSON", peer=parsed_s),
+        Figure(
+            name=f"{what}, memory", ours=memory["rm.runs()"], unit="MB", beside=peer,
+            peer=memory[NORMALIZED],
+        ),
+        Figure(name="what keeping it adds to a run", ours=adds_ms, unit="ms"),
+    ]  # fmt: skip
 
 
 NORMALIZED = "pd.json_normalize(list(map(json.loads, rm.runs().jq.documents())))"
@@ -190,4 +203,4 @@ def read(store: Store, ids: list[str]):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    measure(*map(int, sys.argv[1:]))

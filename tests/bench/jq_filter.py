@@ -20,8 +20,12 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
+
+if TYPE_CHECKING:
+    from figure import Figure
 
 PROGRAM = 'select(.status=="succeeded" and .metrics.predict_time > 2)'
 
@@ -101,7 +105,9 @@ def timed(work) -> float:
     return time.perf_counter() - began
 
 
-def main(count: int, rounds: int) -> None:
+def measure(count: int = 100_000, rounds: int = 3) -> list[Figure]:
+    from figure import Figure
+
     from replicate_magic.runs import jq
 
     cli, documents = built_cli(), predictions(count)
@@ -139,7 +145,13 @@ def main(count: int, rounds: int) -> None:
         print(f"{way:28} {middle * 1e3:8.0f} ms")
     ratio = medians["jq command line, -c"] / medians["matches"]
     print(f"matches runs at {ratio:.2f} x the command line's speed")
+    return [
+        Figure(
+            name=f"a jq filter over {count:,} predictions", ours=medians["matches"], unit="s",
+            beside="the jq command line", peer=medians["jq command line, -c"],
+        )
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:] or ["100000"])[0]), int((sys.argv[2:] or ["3"])[0]))
+    measure(*map(int, sys.argv[1:]))

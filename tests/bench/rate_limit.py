@@ -18,6 +18,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from figure import Figure
 from rate_limits import Bucket, Limits
 from replicate_server import Replicate
 
@@ -96,7 +97,7 @@ async def bare(server: Replicate, count: int, concurrency: int) -> None:
         await at_a_time(concurrency, count, one)
 
 
-def measured(way, limits: Limits, count: int, concurrency: int) -> None:
+def measured(way, limits: Limits, count: int, concurrency: int) -> float:
     with Replicate() as server:
         server.limits = limits
         asyncio.run(way(server, count, concurrency))
@@ -111,6 +112,7 @@ def measured(way, limits: Limits, count: int, concurrency: int) -> None:
         f"  {way.__name__:<9} {took_s:7.2f} s   {took_s / own_s:5.3f} times   "
         f"{refused:4} refused ({refused / count:.1%})   {connections} connections"
     )
+    return took_s
 
 
 def cost(rounds: int = 20_000) -> float:
@@ -129,16 +131,29 @@ def cost(rounds: int = 20_000) -> float:
     return asyncio.run(go())
 
 
-def main(count: int = 400, rate_s: int = 20, burst: int = 5, concurrency: int = 8) -> None:
+def measure(
+    count: int = 200, rate_s: int = 20, burst: int = 5, concurrency: int = 8
+) -> list[Figure]:
+    found = []
     own_s = (count - burst) / rate_s
     print(f"{count} creates, {concurrency} at a time, {rate_s} a second, burst {burst}: {own_s} s")
     for headers in (True, False):
         print("answers tell what is left" if headers else "refusals alone tell, in whole seconds")
+        took_s = {}
         for way in (ours, official, bare):
             limits = Limits(create=Bucket(rate_s, burst), headers=headers)
-            measured(way, limits, count, concurrency)
-    print(f"the limiter's own time: {cost():.1f} µs a request")
+            took_s[way] = measured(way, limits, count, concurrency)
+        name = f"{count} creates, {rate_s} a second allowed"
+        name += "" if headers else ", told by refusals"
+        peers = {"the limit's own time": own_s, "official client": took_s[official]}
+        found += [
+            Figure(name=name, ours=took_s[ours], unit="s", beside=peer, peer=seconds)
+            for peer, seconds in peers.items()
+        ]
+    cost_us = cost()
+    print(f"the limiter's own time: {cost_us:.1f} µs a request")
+    return [*found, Figure(name="the limiter, a request", ours=cost_us, unit="µs")]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    measure(*map(int, sys.argv[1:]))

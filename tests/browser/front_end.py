@@ -189,6 +189,12 @@ class Notebook:
         self.page.screenshot(path=file)
         return file
 
+    def shot_of(self, i, name):
+        """A picture of a cell with its output as they are now; its path."""
+        file = self._shots / f"{name}.png"
+        self.page.locator(".jp-Notebook .jp-Notebook-cell").nth(i).screenshot(path=file)
+        return file
+
     # -- the document ------------------------------------------------------------------------
 
     def reload(self):

@@ -108,3 +108,18 @@ def test_shift_tab_shows_the_help(type_into, application, expect):
     expect(tooltip).to_contain_text("--dry-run")
     expect(tooltip).to_contain_text("Name three fruits that begin with {{letter}}.")
     notebook.shot(f"help-{application}")
+
+
+def test_a_call_of_the_api_is_written_from_lists(type_into, expect):
+    notebook = type_into("%replicate api GET /mo")
+    notebook.page.keyboard.press("Tab")
+    assert listed(notebook)["/models/{model_owner}/{model_name}"] == "get a model"
+    notebook.shot("complete-api")
+    notebook.page.keyboard.press("ArrowDown")
+    notebook.page.keyboard.press("Enter")
+    expect(text_of(notebook)).to_have_text("%replicate api GET /models/{model_owner}/{model_name}")
+    notebook.page.keyboard.type(" ")
+    notebook.page.keyboard.press("Tab")
+    assert next(iter(listed(notebook))) == "model="
+    notebook.page.keyboard.press("Enter")
+    expect(text_of(notebook)).to_contain_text("{model_name} model=")

@@ -372,6 +372,7 @@ def test_any_json_as_a_schema_is_read(value):
     read_schema(cog.openapi(value, output=value if isinstance(value, dict) else None))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(SPECS, SPECS, JSON, st.text(max_size=20))
 def test_any_value_for_any_input_is_taken_or_refused_and_a_right_one_never_changed(

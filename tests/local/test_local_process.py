@@ -86,6 +86,7 @@ def test_close_leaves_no_process_and_may_be_called_again():
     assert not engine.alive
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_close_cancels_what_runs_and_its_stream_says_so(api_of, long_input):
     with serve() as engine:

@@ -34,6 +34,7 @@ def test_the_metrics_are_measured(api):
     assert prediction["metrics"]["tokens_per_second"] > 1
 
 
+@pytest.mark.slow
 def test_a_wait_ends_after_its_seconds(api, long_input):
     began = time.monotonic()
     prediction = api.create(headers={"prefer": "wait=1"}, **long_input)
@@ -97,6 +98,7 @@ def test_the_same_seed_gives_the_same_text(api):
     assert api.run(**values | {"seed": 8})["output"] != first["output"]
 
 
+@pytest.mark.slow
 def test_a_conversation_is_gone_on_with(api):
     said = [
         {"role": "user", "content": "Name an animal that lives in the sea."},

@@ -98,6 +98,7 @@ def failed(tmp_path_factory, api_of):
         yield Failed(api, links, home, offline, mistaken, left_in(home))
 
 
+@pytest.mark.slow
 def test_without_a_network_the_prediction_fails_and_says_what_to_do(failed, fits):
     prediction = failed.offline
     fits("prediction", prediction)
@@ -131,6 +132,7 @@ def recovered(failed, real_links, api_of):
         return [api.final(made) for api, made in zip(apis, predictions, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_next_prediction_tries_again(recovered):
     assert recovered[0]["status"] == "succeeded"

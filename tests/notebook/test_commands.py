@@ -15,6 +15,8 @@ from replicate_server import become, hold, say
 
 from replicate_magic.runs.history import History
 
+pytestmark = pytest.mark.slow
+
 CELL = "%%replicate acme/poet --tag fruit\nName {{1 + 1}} fruits."
 
 
@@ -211,7 +213,20 @@ def test_a_plot_is_a_picture(execute, replicate):
         ("attach a b", "b is one word too many: write %replicate attach [ID]."),
         ("attach nothing", "No run of the history has an id that begins with nothing"),
         ("statu", "Did you mean status?"),
-        ("rerun x", "not part of this version"),
+        ("serve x", "not part of this version"),
+        ("show", "Write %replicate show ID."),
+        ("show nothing", "asked for at the API by its whole id"),
+        (f"show {'q' * 26}", "There is no API token to ask Replicate with: %replicate login"),
+        ("diff a", "Write %replicate diff A B."),
+        ("diff a b c", "c is one word too many"),
+        ("code ???", "%replicate runs lists them."),
+        ("cancel", "Nothing runs in this kernel."),
+        ("cancel x --all", "Give an id, or --all: not both."),
+        ("cancel x", "No run of the history has an id that begins with x."),
+        ("rerun", "Write %replicate rerun ID [key=value …]"),
+        ("rerun x y", "y: behind the id only changed inputs stand"),
+        ("rerun x --mpa", "There is no option --mpa."),
+        ("rerun x a=1", "No run of the history has an id that begins with x."),
     ],
 )
 def test_a_line_that_makes_no_sense_is_told(told, line, lines_told):
@@ -279,7 +294,6 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
 
 
 @pytest.mark.model
-@pytest.mark.slow
 def test_a_run_of_an_engine_that_outlives_its_kernel_is_attached(engine, execute, environment):
     """As on Replicate: the kernel is killed, the prediction goes on, and the next kernel has it."""
     environment |= {"REPLICATE_BASE_URL": engine.base_url, "REPLICATE_API_TOKEN": engine.token}

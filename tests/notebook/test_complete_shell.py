@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from traitlets.config import Config
 
 from replicate_magic import aliases, shelf
 from replicate_magic.api.models import Described
+from replicate_magic.api.operations import operations
 from replicate_magic.notebook import completer, recall
 from replicate_magic.notebook.command_line import COMMANDS, FILTERS
 from replicate_magic.notebook.help import FILTER_HELP, help_text
@@ -53,6 +55,7 @@ def shell(tmp_path_factory):
         if fresh:
             shell.restore_sys_module_state()
             InteractiveShell.clear_instance()
+            atexit.unregister(shell.atexit_operations)
 
 
 @pytest.fixture
@@ -71,6 +74,7 @@ def complete(shell, home, replicate, monkeypatch):
     monkeypatch.setenv("REPLICATE_API_TOKEN", replicate.token)
     known = Recall(patience_s=10)
     completer.install(shell, known)
+    variables = dict(shell.user_ns)
 
     def complete(marked, replaces=None):
         before, _, after = marked.partition("‸")
@@ -90,7 +94,8 @@ def complete(shell, home, replicate, monkeypatch):
     complete.settle = settle
     yield complete
     recall.close()  # before the server ends
-    shell.reset(new_session=False)
+    shell.user_ns.clear()
+    shell.user_ns.update(variables)
 
 
 def keep(number, *, model="acme/poet", status="succeeded", ago=timedelta(0), tag=None, **raw):
@@ -163,6 +168,18 @@ def test_runs_by_their_ids_the_newest_first(complete):
         "p001": "acme/poet, succeeded, 3 d ago · A haiku",
     }
     assert complete("%replicate attach q‸") == {}
+
+
+def test_ids_for_what_is_done_about_a_run_and_inputs_for_one_that_is_run_again(complete):
+    keep(1, model="acme/painter")
+    keep(2, status="processing")
+    for command in ("show", "rerun", "code", "diff", "diff p002"):
+        assert "p001" in complete(f"%replicate {command} p‸", replaces="p")
+    assert "p002" not in complete("%replicate diff p002 p‸")
+    assert list(complete("%replicate cancel ‸")) == ["p002", "p001", "--all"]
+    soon(lambda: "steps=" in complete("%replicate rerun p001 ‸"))
+    assert list(complete("%replicate rerun p001 style=in‸")) == ["ink"]
+    assert "--grid" in complete("%replicate rerun p001 --‸")
 
 
 def test_a_run_that_is_not_among_the_newest_is_found_by_its_beginning(complete):
@@ -563,3 +580,64 @@ def test_the_models_of_this_machine_are_those_of_the_engine(engine):
     told = {f"local/{one['name']}": one["latest_version"]["openapi_schema"] for one in listed}
     assert schemas == told
     assert tuple(schemas) == EMBEDDED
+
+
+# -- calls of the API -------------------------------------------------------------------------
+
+
+def test_a_call_begins_with_a_method_or_a_path(complete):
+    found = complete("%replicate api ‸", replaces="")
+
+    assert list(found)[:6] == ["GET", "QUERY", "POST", "PATCH", "DELETE", "/account"]
+    assert list(complete("%replicate api de‸", replaces="de")) == ["DELETE", *_under("deployments")]
+    assert list(complete("%replicate api delete /fi‸", replaces="/fi")) == ["/files/{file_id}"]
+
+
+def _under(room):
+    paths = {one.path[1:]: None for one in operations() if one.method in {"GET", "POST"}}
+    return [path for path in paths if path.startswith(room)]
+
+
+def test_paths_have_what_they_do_beside_them_and_go_on_from_names(complete):
+    keep(1)
+    assert complete("%replicate api POST /tr‸") == {
+        "/trainings/{training_id}/cancel": "Cancel a training"
+    }
+    assert complete("%replicate api /models/acme/painter/re‸") == {
+        "/models/acme/painter/readme": "Get a model's README"
+    }
+    assert "/models/acme/poet" in complete("%replicate api GET /models/ac‸")
+    assert list(complete("%replicate api /predictions/p0‸")) == [
+        "/predictions/p001",
+        "/predictions/p0",
+        "/predictions/p0/cancel",
+    ]
+    assert complete("%replicate api /nonsense/‸") == {}
+
+
+def test_the_fields_of_an_operation_have_types_and_values(complete):
+    fields = complete("%replicate api /models sort‸")
+    assert list(fields) == ["sort_by=", "sort_direction="]
+    assert fields["sort_direction="] == "asc | desc, default desc · Sort direction."
+    assert list(complete("%replicate api /models sort_direction=desc sort‸")) == ["sort_by="]
+    assert list(complete("%replicate api /models sort_direction=‸")) == ["asc", "desc"]
+    assert list(complete("%replicate api PATCH /deployments/{owner}/{name} ‸"))[:3] == [
+        "deployment=",
+        "hardware=",
+        "max_instances=",
+    ]
+    assert complete("%replicate api POST /files content=‸") == {"@": "a file of this machine"}
+    assert "local/waifu2x" in complete("%replicate api /models/{owner}/{name} model=‸")
+
+
+def test_what_a_call_runs_has_its_inputs_offered(complete):
+    line = "%replicate api POST /models/acme/painter/predictions"
+    complete(f"{line} ‸")
+    complete.settle()
+
+    found = complete(f"{line} input.st‸")
+    assert list(found) == ["input.style=", "input.steps="]
+    assert found["input.steps="] == "integer, 1 to 50, default 20"
+    assert list(complete(f"{line} input.turbo=‸")) == ["true", "false"]
+    assert list(complete(f"{line} Can‸")) == ["Cancel-After="]
+    assert "acme/poet" in (keep(1), complete("%replicate api POST /predictions version=‸"))[1]

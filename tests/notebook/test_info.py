@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from replicate_server import OLDER, VERSION, changed
 
+pytestmark = pytest.mark.slow
+
 TOLD = changed(
     description="Writes <b>poems</b>.",
     run_count=1_234,
@@ -66,7 +68,6 @@ def test_what_is_not_there_is_told_as_for_a_run(execute, replicate):
     assert "more is one word too many" in told[4]
 
 
-@pytest.mark.slow
 def test_without_a_token_or_a_connection_it_says_so(execute):
     [offline] = execute(
         "%replicate info acme/poet", env={"REPLICATE_BASE_URL": "http://127.0.0.1:9"}

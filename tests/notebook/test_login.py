@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 WRONG = "r8_not_that_one"
 
 
@@ -124,7 +126,6 @@ def test_without_a_keyring_the_token_holds_for_this_kernel_and_is_in_no_file(
     assert page.shown().text == "The token is gone. The one from REPLICATE_API_TOKEN is used."
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminal")
 def test_a_terminal_does_not_show_the_token(environment, replicate, tmp_path):
     pexpect = pytest.importorskip("pexpect")

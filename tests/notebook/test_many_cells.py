@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from replicate_server import CONCATENATED, Model, become, hold, openapi, say
 
+pytestmark = pytest.mark.slow
+
 QUICK = (say("Hello"), become("succeeded"))
 SCHEMA = openapi(
     CONCATENATED,
@@ -63,10 +65,13 @@ def test_what_makes_no_sense_is_told_and_sends_nothing(execute, replicate):
         "%%replicate acme/warm --repeat 2 --wait=5\nhi",
         "%%replicate acme/warm --rows texts --repeat 3 --dry-run\nSum up {{row.text}}",
         "%%replicate acme/warm stray --repeat 2\nhi",
+        "%%replicate acme/warm --concurrency 4\nhi",
+        "%%replicate acme/warm --keep-going\nhi",
+        "%%replicate acme/warm --rows {{['a']}} --concurrency 4 --keep-going --dry-run\n{{row}}",
         "import os; os.environ['REPLICATE_MAGIC_REPLAY'] = 'only'",
         "%%replicate acme/warm --rows texts\n{{row.text}}",
     )
-    _, column, name, value, many, wait, dry, stray, _, replay = cells
+    _, column, name, value, many, wait, dry, stray, at_once, going, one, _, replay = cells
 
     assert "no column txt" in column.told
     assert "--rows nothing" in name.told
@@ -78,6 +83,9 @@ def test_what_makes_no_sense_is_told_and_sends_nothing(execute, replicate):
     assert "Sum up a" in dry.printed
     assert dry.printed.rstrip().endswith("Nothing was sent.")
     assert "stray is neither an input nor an option" in stray.told
+    assert "--concurrency is for several requests, and this is one" in at_once.told
+    assert "--keep-going is for several requests, and this is one" in going.told
+    assert one.printed.startswith("1 request.")
     assert "BatchFailed" in replay.error
     assert not replicate.seen("create")
 

@@ -110,6 +110,27 @@ def test_a_picture_goes_in_and_the_larger_one_is_on_disk_and_goes_on(pictures):
     assert plain(".local.files[]").count("image/png") == 3
 
 
+@pytest.fixture(scope="module")
+def around(tmp_path_factory):
+    return executed("around-a-run", tmp_path_factory)
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_run_is_read_run_compared_and_taken_along(around):
+    shown = {
+        command: cell_with(around, f"%replicate {command}").outputs[-1].data["text/plain"]
+        for command in ("info", "stats", "rerun", "diff", "code")
+    }
+    assert "max_tokens: integer; 1 to 2048" in shown["info"]
+    assert "$" in shown["stats"]
+    assert "temperature  0.2 → 1.1" in shown["diff"]
+    assert "predict_time" in shown["diff"]
+    assert "http://127.0.0.1:8000/v1/models/local/smollm2-135m-instruct" in shown["code"]
+    *_, last = [cell for cell in around.cells if cell.cell_type == "code"]
+    assert "Did you mean" in last.outputs[0].evalue
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_in_the_repository_keeps_its_outputs_as_static_types(path):
     notebook = nbformat.read(path, 4)

@@ -9,6 +9,8 @@ from io import BytesIO
 import pytest
 from replicate_server import Model, become, openapi
 
+pytestmark = pytest.mark.slow
+
 FILES = {"type": "array", "items": {"type": "string", "format": "uri"}}
 
 

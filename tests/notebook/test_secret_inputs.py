@@ -9,6 +9,8 @@ import pytest
 from nbclient import NotebookClient
 from replicate_server import CONCATENATED, Model, answer, openapi
 
+pytestmark = pytest.mark.slow
+
 KEY = "hunter2-and-more"
 PASSWORD = {"type": "string", "format": "password", "x-cog-secret": True}
 CELLS = (

@@ -159,6 +159,7 @@ def shown(kernel):
     return dict(zip(cells, kernel(list(cells.values())), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", list(REFUSED))
 def test_a_setting_that_is_none_is_refused_in_a_sentence_and_stops_the_notebook(setting, shown):
     told_of = shown[setting]
@@ -192,6 +193,7 @@ def test_the_nearer_to_the_cell_goes_before(pair, shown):
     assert expected in shown[pair]
 
 
+@pytest.mark.slow
 def test_settings_come_from_the_configuration_file_too_and_misspelt_ones_are_told(kernel):
     first, second, price = kernel(
         ["%%replicate\nhi", "%config ReplicateMagics.timeout", "%replicate run p hi"],
@@ -208,6 +210,7 @@ def test_settings_come_from_the_configuration_file_too_and_misspelt_ones_are_tol
     assert "≈ $4.00" in price
 
 
+@pytest.mark.slow
 def test_a_wrong_one_in_the_configuration_file_stops_all_until_it_is_set_right(kernel):
     refused, again, change, works = kernel(
         [

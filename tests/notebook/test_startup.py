@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,6 +40,7 @@ def test_loading_prints_nothing_and_imports_no_heavy_library(execute):
     assert after.text == "[]"
 
 
+@pytest.mark.slow
 def test_unloading_takes_the_magics_the_loop_and_the_lazy_entry_away(execute):
     _, unload, cell, threads, again, works = execute(
         "%%replicate acme/poet -q\nhi",
@@ -66,15 +65,3 @@ def test_the_magic_documents_itself(execute):
 
 def test_this_installation_has_the_startup_file():
     assert (Path(sys.prefix) / "etc" / "ipython" / "startup" / STARTUP).is_file()
-
-
-@pytest.mark.slow
-def test_the_wheel_carries_the_startup_file_and_the_types(tmp_path):
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, root]
-    subprocess.run(command, check=True)
-    [wheel] = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert any(name.endswith(f".data/data/etc/ipython/startup/{STARTUP}") for name in names)
-    assert "replicate_magic/py.typed" in names
-    assert wheel.name.endswith("py3-none-any.whl")

@@ -10,6 +10,8 @@ import pytest
 from nbconvert import HTMLExporter
 from replicate_server import become, hold, say
 
+pytestmark = pytest.mark.slow
+
 
 def saved(path, *cells):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])

@@ -337,6 +337,7 @@ def test_a_loop_is_stopped_at_the_deadline_and_the_next_program_runs():
     assert_jq_works()
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("program", ["[] | .[1e8] = 1", '"x" | until(false; . + .)'])
 def test_a_program_that_takes_all_memory_ends_its_helper_alone(program):
@@ -355,6 +356,7 @@ def test_programs_out_of_all_proportion_are_errors(program):
     assert_jq_works()
 
 
+@pytest.mark.slow
 def test_outputs_too_large_for_the_kernel_are_refused():
     assert "longer than 64,000,000 characters" in message_of(
         '("x" * 6.5e6) | [., ., ., ., ., ., ., ., ., .]'
@@ -416,6 +418,7 @@ def test_the_helper_ends_with_a_killed_parent(script):
     eventually(lambda: is_gone(pid))
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_looping_helper_ends_soon_after_a_killed_parent(script):
     process = script(f"""

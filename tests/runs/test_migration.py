@@ -104,6 +104,29 @@ def test_what_is_new_works_on_an_old_file(path):
     history.close()
 
 
+def test_requests_of_batches_that_had_a_digest_are_kept_without_it(tmp_path):
+    path = tmp_path / "history.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for step in STEPS[:2]:
+            for statement in step.statements:
+                connection.execute(statement)
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute("INSERT INTO batch VALUES ('b1', 1, 1, '{}', 'ended', 2)")
+        connection.execute(
+            """INSERT INTO batch_item VALUES ('b1', 0, 'a/b', '', '{"input":{"prompt":"x"}}')"""
+        )
+        connection.commit()
+    history = History(path)
+
+    assert [(one.target, one.input) for one in history.batch_items("b1")] == [
+        ("a/b", {"prompt": "x"})
+    ]
+    assert history.batch("b1").ended_at is not None
+    history.drop_batch("b1")
+    assert list(history.batch_items("b1")) == []
+    history.close()
+
+
 def test_a_process_that_reads_it_meanwhile_goes_on_reading_what_it_saw(path, other):
     other.execute("BEGIN")
     before = other.execute("SELECT * FROM prediction").fetchall()

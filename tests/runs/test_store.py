@@ -721,6 +721,7 @@ def test_a_file_is_waited_for(store, path):
     assert store.count(Query()) == 1
 
 
+@pytest.mark.slow
 def test_opening_a_file_again_drops_no_lock_of_this_process(store, path, script):
     with store._connections.lent(write=True):
         Store.open(path).close()

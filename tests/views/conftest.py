@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import uuid
 
@@ -23,6 +24,7 @@ def displayed(tmp_path, monkeypatch):
     if fresh:
         shell.restore_sys_module_state()
         InteractiveShell.clear_instance()
+        atexit.unregister(shell.atexit_operations)  # a collection of all garbage, for each shell
 
 
 class Comm:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 from made_batch import HOSTILE, ended, running, tally_of, waiting
+from tqdm import tqdm
 
 from replicate_magic.views import Look
 from replicate_magic.views.batch_text import StaticBatchView, TextBatchView
@@ -37,6 +39,16 @@ def test_a_bar_says_how_many_are_done_and_what_holds_it_up(tally, capsys):
     assert "1 running" in told.err
     assert "rate limit, again in 8 s" in told.err
     assert told.out == ""
+
+
+def test_a_bar_leaves_no_thread(tally, monkeypatch):
+    monkeypatch.setattr(tqdm, "monitor", None)  # as in a process that has had no bar
+    before = set(threading.enumerate())
+    view = TextBatchView(Look(), bar=True)
+    view.update(tally)
+    view.close(None)
+
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_batch_of_unknown_length_has_a_count(capsys):

@@ -529,6 +529,7 @@ def sent_bytes(comms, chunks):
     return sum(len(json.dumps(content)) for content in contents(comms.cards[-1]))
 
 
+@pytest.mark.slow
 def test_what_is_sent_grows_with_the_text_alone(comms, displayed):
     half, whole = sent_bytes(comms, 5_000), sent_bytes(comms, 10_000)
 

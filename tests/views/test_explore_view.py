@@ -128,6 +128,7 @@ def test_a_page_that_comes_late_is_told_the_whole(view, page):
     assert state["edition"] == last(page)["table"]["edition"]
 
 
+@pytest.mark.slow
 def test_a_frame_is_some_tens_of_kilobytes_at_most(view, page):
     names = [f"{HOSTILE} \x1b[31m" * 10_000] * 100
     view.draw(found(*names, error="e" * 1_000_000, note="n" * 1_000_000))

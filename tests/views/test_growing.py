@@ -264,6 +264,7 @@ def frames_of(text, chunks, steps):
     return [*frames, tuple(events), finished([text])]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=1_000)
 @given(runs())
 @example(("a\r\nb", ["a\r", "\nb"], [(None, True), (1, True), (None, True)]))
