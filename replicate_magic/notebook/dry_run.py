@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from replicate_magic.tally import Entry
 
 _MOST_LISTED = 20
+_STEERS = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # and JSON may hold it
 
 
 def dry_run_text(dry_run: DryRun, *, cost: str = "") -> str:
@@ -26,11 +28,16 @@ def dry_run_text(dry_run: DryRun, *, cost: str = "") -> str:
     lines += ["authorization: Bearer (the token)"] if dry_run.has_token else []
     lines += ["content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
-    lines += ["", json.dumps(request.json, indent=2, ensure_ascii=False), ""]
+    whole = json.dumps(request.json, indent=2, ensure_ascii=False)
+    lines += ["", _STEERS.sub(_escaped, whole), ""]
     if dry_run.doubt:
         doubt = dry_run.doubt.removesuffix("Nothing was sent.").rstrip()
         lines.append(f"{_checked(dry_run.as_of)}: {doubt}")
     return "\n".join([*lines, f"{cost} Nothing was sent.".lstrip()])
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return f"\\u{ord(sign[0]):04x}"
 
 
 def many_text(batch: Batch, *, prices: Prices) -> str:

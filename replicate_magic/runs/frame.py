@@ -16,6 +16,7 @@ import pandas as pd
 
 from replicate_magic.cell.rows import rows_in
 from replicate_magic.errors import CellError
+from replicate_magic.plain import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,6 +56,15 @@ class RunsFrame(pd.DataFrame):
         from replicate_magic.views.table import table_bundle
 
         return table_bundle(self)
+
+    def _repr_html_(self) -> str | None:
+        # Pages typeset what stands between two `$`, and these are a model's words.
+        with pd.option_context("display.html.use_mathjax", False):  # noqa: FBT003  (pandas' protocol)
+            html: str | None = super()._repr_html_()  # type: ignore[misc]  # not in its stubs
+        return html
+
+    def __repr__(self) -> str:
+        return printable(super().__repr__())  # a terminal obeys them
 
 
 def made(columns: Mapping[str, Sequence[Any]]) -> RunsFrame:

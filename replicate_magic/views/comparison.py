@@ -72,9 +72,10 @@ def bundle(tally: Tally, look: Look, *, why: str = "") -> dict[str, str]:
         _timings(known) if look.status else "",
     ]
     plain = [as_text(known) if look.answer and known else "", "\n".join(filter(None, (line, why)))]
+    style = f'class="{_NO_FORMULAS}" style="{_BLOCK}"'
     return {
         "text/plain": printable("\n\n".join(filter(None, plain))),
-        "text/html": f'<div style="{_BLOCK}" dir="auto">{"".join(parts)}</div>',
+        "text/html": f'<div {style} dir="auto">{"".join(parts)}</div>',
     }
 
 
@@ -119,7 +120,7 @@ class _Table:
         body = "".join(f"<tr>{self._asked(row)}{self._came(row)}</tr>\n" for row in self._rows)
         more = f"… {count(self._left, 'more row')}: the DataFrame has them" if self._left else ""
         return (
-            f'<div style="overflow-x: auto">\n<table class="{_NO_FORMULAS}" style="{_TABLE}">\n'
+            f'<div style="overflow-x: auto">\n<table style="{_TABLE}">\n'
             f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
             + (f'<div style="{QUIET}; padding: 0.4em 0.6em">{more}</div>' if more else "")
         )

@@ -51,6 +51,7 @@ def _as_html(facts: Mapping[str, str], notes: list[str]) -> str:
     )
     table = f'<table class="{_NO_FORMULAS}" style="{_TABLE}">\n<tbody>\n{rows}</tbody>\n</table>\n'
     said = "".join(
-        f'<div style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n' for note in notes
+        f'<div class="{_NO_FORMULAS}" style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n'
+        for note in notes
     )
     return f"{table if facts else ''}{said}"

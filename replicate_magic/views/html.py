@@ -19,7 +19,7 @@ from replicate_magic.views.answer import CUT, Shown, shown
 from replicate_magic.views.growing import settled_logs
 from replicate_magic.views.pictures import Drawn, drawn, image_tag
 from replicate_magic.views.previews import NATIVE, PICTURES
-from replicate_magic.views.prose import MARKDOWN_CHARS, QUIET, markdown, pre, sanitised
+from replicate_magic.views.prose import MARKDOWN_CHARS, NO_FORMULAS, QUIET, markdown, pre, sanitised
 from replicate_magic.views.status import status_line, status_parts
 from replicate_magic.views.tree import is_small, tree
 
@@ -142,7 +142,7 @@ def _page(prediction: Prediction, markup: str, look: Look, why: str) -> str:
         f'<div style="{_WHY}">{html.escape(printable(why))}</div>' if why else "",
         _logs_html(prediction) if look.status and look.answer else "",
     ]
-    return f'<div style="{_BLOCK}" dir="auto">{"".join(parts)}</div>'
+    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}" dir="auto">{"".join(parts)}</div>'
 
 
 def _body(prediction: Prediction, answer: Answer | None, look: Look) -> tuple[Shown, Drawn]:

@@ -6,6 +6,7 @@ Model text is hostile. It is escaped, or sanitised by a library made for that.
 from __future__ import annotations
 
 import html
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,17 @@ MARKDOWN_CHARS = 200_000
 QUIET = "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em"
 CODE = (
     "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 0.9em)"
+)
+NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
+"""Pages typeset what stands between two `$`, but not in an element of these classes."""
+_FORMULAS = "tex2jax_process mathjax_process"  # nor in one within it that is not of these
+_TAG = re.compile(r'<(?:"[^"]*"|[^">])*>')
+# A page typesets with commands that fetch (`\unicode[x;background:url(…)]{1}`), link, lie over the
+# page, or change what the reader's own formulas mean.
+_ACTING = re.compile(
+    r"\\(?:bbox|class|cssId|csname|data|[egx]?def|[dD]eclare\w*|definecolor|fcolorbox|href|html\w*"
+    r"|include\w*|input|let|mathtip|mml\w*|Newextarrow|(?:new(?!line)|provide|renew)\w+|require|setOptions"
+    r"|special|style|texttip|toggle|tooltip|unicode|url)(?![a-zA-Z])"
 )
 _BLOCK_CHARS = 4_000
 _MOST_BRACKETS = 5_000
@@ -64,12 +76,18 @@ def _renderer() -> MarkdownIt:
 
 
 def sanitised(markup: str) -> str:
-    """HTML without scripts, styles, forms and pictures: a fetched picture would tell who reads."""
+    """HTML without scripts, styles, forms and pictures: a fetched picture would tell who reads.
+
+    Its formulas are typeset within `NO_FORMULAS` too, where they do no more than to say something.
+    """
     import nh3
 
-    return nh3.clean(
+    clean = nh3.clean(
         markup,
         tags=nh3.ALLOWED_TAGS - {"img"},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
+    if "\\" in clean and _ACTING.search(html.unescape(_TAG.sub("", clean))):
+        return clean
+    return f'<div class="{_FORMULAS}">{clean}</div>'

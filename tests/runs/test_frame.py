@@ -8,7 +8,7 @@ import math
 import pandas as pd
 import pytest
 
-from replicate_magic.runs.frame import TEXT, runs_frame
+from replicate_magic.runs.frame import TEXT, runs_frame, values_frame
 
 PLAIN = ["id", "origin", "model", "version", "status", "prompt", "output", "error", "tag"]
 
@@ -95,3 +95,12 @@ def test_both_schemes_of_token_counts_share_one_name():
 
 def test_the_rows_keep_their_order():
     assert frame(*({"id": name} for name in "cab"))["id"].tolist() == ["c", "a", "b"]
+
+
+def test_words_of_a_model_are_no_formula_and_steer_no_terminal_where_pandas_shows_them():
+    frame = values_frame([{"a": r"$\unicode[x]{1}$ \x1b]52;c;eA==\x07 \x9b2J \u202e"}])
+
+    assert "tex2jax_ignore" in frame._repr_html_()
+    for shown in (repr(frame), str(frame), f"{frame[['a']]}"):
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    assert frame["a"][0].startswith(r"$\unicode")

@@ -60,6 +60,7 @@ class Page(HTMLParser):
         return "".join(self.words)
 
 
+IGNORED, TYPESET = "tex2jax_ignore mathjax_ignore", "tex2jax_process mathjax_process"
 QUIET_TAGS = {
     *("div", "pre", "p", "span", "a", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "b", "i"),
     *("strong", "em", "s", "code", "blockquote", "ul", "ol", "li", "table", "thead", "tbody"),
@@ -77,6 +78,7 @@ def assert_nothing_acts(markup, pictures=0):
     assert {tag for tag, _ in page.elements} <= QUIET_TAGS
     assert len(shown) == pictures
     for tag, attrs in page.elements:
+        assert attrs.pop("class", IGNORED) in {IGNORED, TYPESET}
         assert set(attrs) <= QUIET_ATTRIBUTES | ({"open"} if tag == "details" else set())
         if "style" in attrs:
             assert tag in {"div", "pre", "img", "span", "details", "ul", "li"}

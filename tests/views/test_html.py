@@ -8,7 +8,7 @@ import itertools
 import json
 
 import pytest
-from pages import HOSTILE, Page, assert_nothing_acts, bundles, final, prediction
+from pages import HOSTILE, IGNORED, TYPESET, Page, assert_nothing_acts, bundles, final, prediction
 
 from replicate_magic.api.files import PREVIEW_BYTES
 from replicate_magic.prediction import Finished, Log, OutputFile, Prediction, fold
@@ -95,6 +95,40 @@ def test_formulas_and_signs_stay_readable(text):
         text.replace("\\(", "(").replace("\\)", ")")
         in Page(final(prediction(text))["text/html"]).text
     )
+
+
+def formulas_are_typeset(text, **look):
+    elements = Page(final(prediction(text), **look)["text/html"]).elements
+    assert elements[0][1]["class"] == IGNORED  # names, errors and logs are around it
+    return TYPESET in [attrs.get("class") for _, attrs in elements]
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+@pytest.mark.parametrize(
+    ("text", "typeset"),
+    [
+        (r"$e^{i\pi} + \frac{1}{2} \Rightarrow \newline \leftarrow$", True),
+        (r"$\unicode[x;background:url(https://evil.example)]{65}$", False),
+        (r"$\mmlToken{mi}[fontfamily='x;background:url(https://evil.example)']{x}$", False),
+        (r"$\href{https://evil.example}{x}$", False),
+        (r"$$\style{position:fixed}{x}$$", False),
+        (r"$\def\frac{\sum}$ and $\frac 1 2$", False),
+        (r"$\renewcommand{\alpha}{\beta}$", False),
+        ("$&#92;href{https://evil.example}{x}$", False),
+    ],
+)
+def test_a_formula_that_does_more_than_say_something_stays_as_written(text, typeset, form):
+    assert formulas_are_typeset(text, format=form) is typeset
+
+
+def test_no_tag_within_its_name_hides_what_a_formula_does():
+    text = r'$\hr<wbr title="a>b">ef{https://evil.example}{x}$'
+    assert not formulas_are_typeset(text, format="html")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_stands_as_it_is_has_no_formulas(form):
+    assert not formulas_are_typeset("$x$", format=form)
 
 
 @pytest.mark.parametrize(
