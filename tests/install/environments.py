@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "REPLICATE_MAGIC_SCREENSHOTS")
+OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_CONSTRAINT", "REPLICATE_MAGIC_SCREENSHOTS")
 JUNK = (
     "notebooks/.env",  # where the token may be
     "notebooks/.ipynb_checkpoints/quickstart-checkpoint.ipynb",
