@@ -156,7 +156,8 @@ class _Run:
 
     async def find(self, prediction_id: str) -> None:
         """Ask for a prediction that exists already."""
-        self._created_s = -_NOT_YET_FOUND_S  # long ago: a 404 is the truth
+        # Long enough ago that a 404 is the truth; the next GET is as far off as its age has it.
+        self._created_s = self._loop.time() - _NOT_YET_FOUND_S - 1.0
         self.raw = {"id": prediction_id}  # enough to cancel it
         self.raw = await self._get(prediction_id)
         if not is_final(self.raw):
