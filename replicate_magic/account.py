@@ -105,5 +105,5 @@ def _asked() -> str:
         ) from error
     if not text:
         raise CellError("Nothing was entered.")
-    authorization(text)
+    authorization(text)  # which refuses what no header can carry
     return text

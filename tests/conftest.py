@@ -6,7 +6,9 @@ import atexit
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,10 @@ import pytest
 from replicate_magic.local import serve
 
 MODEL = "local/smollm2-135m-instruct"
+
+if threading.current_thread() is threading.main_thread():
+    # A shell that runs the tests in the background has had interrupts ignored, here and in children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for _name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL"):
     os.environ.pop(_name, None)  # a test must never run on somebody's account
