@@ -20,7 +20,7 @@ from replicate_magic.local import serve
 MODEL = "local/smollm2-135m-instruct"
 
 if threading.current_thread() is threading.main_thread():
-    # A shell that runs the tests in the background has had interrupts ignored, here and in children.
+    # A shell that runs the tests in the background has had interrupts ignored, children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for _name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL"):

@@ -250,7 +250,7 @@ function render({ model, el }) {
     for (const row of body.rows) {
       const isOpen = position !== null && row.position === position;
       row.classList.toggle("open", isOpen);
-      if (row.position >= 0) row.setAttribute("aria-expanded", String(isOpen));
+      if (row.position >= 0) row.setAttribute("aria-current", String(isOpen));
     }
   };
   const drawOpened = () => {

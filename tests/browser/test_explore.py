@@ -182,7 +182,7 @@ def test_rows_are_reached_and_opened_with_the_keyboard(explore, expect):
     nb.page.keyboard.press("Enter")
     panel = shown.get_by_role("region", name="The run")
     expect(panel).to_contain_text("run000002")
-    expect(rows(shown).nth(2)).to_have_attribute("aria-expanded", "true")
+    expect(rows(shown).nth(2)).to_have_attribute("aria-current", "true")
     nb.shot("lab-explore-keyboard")
     nb.page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
