@@ -122,6 +122,8 @@ def test_a_run_is_read_run_compared_and_taken_along(around):
         command: cell_with(around, f"%replicate {command}").outputs[-1].data["text/plain"]
         for command in ("info", "stats", "rerun", "diff", "code")
     }
+    models = cell_with(around, "models = %replicate").outputs[-1].data["text/plain"]
+    assert "local/waifu2x" in models
     assert "max_tokens: integer; 1 to 2048" in shown["info"]
     assert "$" in shown["stats"]
     assert "temperature  0.2 → 1.1" in shown["diff"]
