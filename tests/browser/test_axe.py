@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from replicate_server import become, hold, log, say
 
 pytestmark = pytest.mark.browser
@@ -29,6 +28,8 @@ NUMBERS = {name: number for number, name in enumerate(CELLS)}
 
 def faults(nb):
     """What axe finds wrong in the outputs: the rule, and the elements."""
+    from axe_playwright_python.sync_playwright import Axe
+
     found = Axe().run(nb.page, context=OURS, options=RULES).response["violations"]
     return [(one["id"], node["html"][:200], node["any"]) for one in found for node in one["nodes"]]
 
