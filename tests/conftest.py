@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,34 @@ def home(tmp_path, monkeypatch):
     folder = tmp_path / "home"
     monkeypatch.setenv("REPLICATE_MAGIC_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def common_folder():
+    """A folder that everybody may enter, within none that only its owner may."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)  # to be removed
+
+
+@pytest.fixture
+def as_nobody():
+    """Within the block even root is refused what others are."""
+
+    @contextmanager
+    def nobody():
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+    return nobody
 
 
 @pytest.fixture(autouse=True)

@@ -254,12 +254,13 @@ def test_a_pipe_is_not_waited_for(server, tmp_path):
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="may read everything")
-def test_an_unreadable_file_is_named(server, tmp_path):
-    path = tmp_path / "secret.png"
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights of POSIX")
+def test_an_unreadable_file_is_named(server, common_folder, as_nobody):
+    path = common_folder / "secret.png"
     path.write_bytes(PNG)
     path.chmod(0)
-    assert refused(server, at(path)) == f"{path}: Permission denied. Nothing was sent."
+    with as_nobody():
+        assert refused(server, at(path)) == f"{path}: Permission denied. Nothing was sent."
 
 
 @pytest.mark.parametrize("path", ["a\0b", "~nobody-of-this-name/a.png"])

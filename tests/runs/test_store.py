@@ -785,13 +785,11 @@ def test_a_read_only_disk_is_told(small_disk):
 
 
 @posix_only
-def test_a_read_only_folder_is_told(tmp_path):
-    tmp_path.chmod(0o500)
-    if os.access(tmp_path, os.W_OK):
-        pytest.skip("root is refused nothing; see the read-only disk")
+def test_a_read_only_folder_is_told(common_folder, as_nobody):
+    common_folder.chmod(0o555)
 
-    with pytest.raises(HistoryError, match="Permission denied"):
-        Store.open(tmp_path / "history.db")
+    with as_nobody(), pytest.raises(HistoryError, match="Permission denied"):
+        Store.open(common_folder / "history.db")
 
 
 @posix_only
