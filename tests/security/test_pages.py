@@ -150,6 +150,12 @@ CELLS = {
     "stats": "%replicate stats",
     "info": "%replicate info acme/evil",
     "status": "%replicate status",
+    "shown again": "ids = list(rm.runs(limit=24)['id'])\nfor one in ids: display(rm.show(one))",
+    "code": "for one in ids: display(rm.code(one))",
+    "differences": "for pair in zip(ids, ids[1:]): display(rm.diff(*pair))",
+    "called": "for path in '/account', '/models/acme/evil', '/predictions':\n"
+    "    display(rm.call_api('GET', path))",
+    "searched": "rm.search('evil')",
     "aliases": "import json\nnames = {f'a{n}': one for n, one in enumerate(payloads)}\n"
     "for name, one in names.items(): tried(rm.alias, **{name: one})\nrm.alias()",
     "told": "for one in payloads:\n"
@@ -297,7 +303,9 @@ def look_at_tables(tour, hostile):
     addresses |= {"github_url": PAYLOADS[0], "cover_image_url": f"https://{OUTSIDE}/c.png"}
     told = {"description": WHOLE, "run_count": WHOLE, "default_example": example, **addresses}
     hostile.fails("model", always=changed(**told))
-    for name in ("info", "status", "aliases"):
+    for name in ("shown again", "code", "differences"):
+        tour.run(name)
+    for name in ("info", "status", "called", "searched", "aliases"):
         tour.run(name)
     hostile.fails("model")
 
