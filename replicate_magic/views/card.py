@@ -8,7 +8,6 @@ comes late, or has missed a frame, is sent the whole. It holds no more than what
 from __future__ import annotations
 
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from IPython.display import DisplayHandle, display
 from traitlets import Dict, Int, List, Unicode
 
 from replicate_magic.plain import one_line
-from replicate_magic.views import html, status
+from replicate_magic.views import html, status, widgets
 from replicate_magic.views.answer import file_line
 from replicate_magic.views.growing import GrowingAnswer, GrowingLogs
 
@@ -87,7 +86,7 @@ class Card(anywidget.AnyWidget):
         self._state: dict[str, Any] = {"over": False}
         self._told_s = time.monotonic()
         super().__init__()
-        _let_clicks_in(self.comm)
+        widgets.let_clicks_in(self.comm)
         self.on_msg(self._hear)
 
     def on_cancel(self, cancel: Callable[[], None]) -> None:
@@ -171,17 +170,6 @@ class Card(anywidget.AnyWidget):
                 self.catch_up(content)
 
 
-def _let_clicks_in(comm: Any) -> None:
-    """Let what the page says be heard while the cell blocks, where the kernel has threads for it.
-
-    ipykernel 7.4 sends what the page tells a comm to the thread that the comm was last used from,
-    which is the one that blocks; without this hook it goes where the page asked, as in 7.0 to 7.3.
-    The hook is private, so it may be gone; then there is nothing to be done.
-    """
-    if getattr(comm, "_reply_subshell_for", None):
-        comm._reply_subshell_for = None  # noqa: SLF001  (there is no public way)
-
-
 def _lasting(state: Mapping[str, Any]) -> dict[str, Any]:
     """The state without the seconds that the page counts by itself."""
     going = state.get("going")
@@ -249,7 +237,7 @@ class CardView:
             if self._cancel:
                 self._card.on_cancel(self._cancel)
             self._card.tell(card_state(prediction))
-            data, metadata = _shown_as(self._card)
+            data, metadata = widgets.shown_as(self._card)
             data["text/plain"] = f"{status.name(prediction)} · {status.state(prediction)}"
             self._handle = DisplayHandle()
             display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
@@ -280,7 +268,7 @@ class CardView:
         if not self._displayed:  # as far as is known: an interrupt came in between
             display(bundle, raw=True, display_id=self._handle.display_id)
         if self._card and self._look.keep_widget:
-            data, metadata = _shown_as(self._card)
+            data, metadata = widgets.shown_as(self._card)
             self._handle.update({**data, **bundle}, metadata=metadata, raw=True)
             self._card.send({"html": self._card.markup})
             return
@@ -290,43 +278,10 @@ class CardView:
         if self._handle:
             self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
         if self._card:
-            _close(self._card)
+            widgets.close(self._card)
 
 
-def _shown_as(card: Card) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The bundle that has front ends draw the widget, and what Colab needs to know of it."""
-    data, metadata = card._repr_mimebundle_() or ({}, {})
-    return dict(data), dict(metadata)
-
-
-class _Finished:
-    """Cards that have ended: of those with a document in their place, the last stay open."""
-
-    def __init__(self) -> None:
-        self._replaced: deque[Card] = deque()
-        self._staying: set[Card] = set()
-
-    def add(self, card: Card, *, stays: bool) -> None:
-        if stays:
-            self._staying.add(card)
-        elif card not in self._replaced:
-            self._replaced.append(card)
-        while len(self._replaced) > KEPT:
-            _close(self._replaced.popleft())
-
-    def close(self) -> None:
-        for card in (*self._replaced, *self._staying):
-            _close(card)
-        self._replaced.clear()
-        self._staying.clear()
-
-
-def _close(card: Card) -> None:
-    card.layout.close()
-    card.close()
-
-
-_FINISHED = _Finished()  # holds nothing before its first use
+_FINISHED = widgets.Finished(KEPT)  # holds nothing before its first use
 
 
 def close() -> None:

@@ -20,7 +20,7 @@ from traitlets import Dict
 from replicate_magic.errors import ReplicateMagicError
 from replicate_magic.plain import one_line, printable
 from replicate_magic.prediction import Prediction
-from replicate_magic.views import status
+from replicate_magic.views import status, widgets
 from replicate_magic.views.answer import pretty, shown
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class ExploreView:
         Args:
             static: what is shown where no widget can be drawn; without it, the first rows.
         """
-        data, metadata = self._explore._repr_mimebundle_() or ({}, {})
+        data, metadata = widgets.shown_as(self._explore)
         self._handle, self._static = DisplayHandle(), static
         data = {**data, **(static or static_bundle(self._explore.findings))}
         display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
@@ -221,8 +221,7 @@ class ExploreView:
         if self._handle:
             left = self._static or static_bundle(self._explore.findings)
             self._handle.update(left, raw=True)
-        self._explore.layout.close()
-        self._explore.close()
+        widgets.close(self._explore)
 
     def _hear(self, content: Mapping[str, Any]) -> None:
         match content:
