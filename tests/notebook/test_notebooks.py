@@ -88,7 +88,7 @@ def test_the_analysis_shows_a_table_figures_a_picture_and_the_explorers_runs(ana
     assert "image/png" in shown["%replicate plot"]
     assert "5 runs" in shown["%replicate explore"]["text/plain"]
     assert "temperature" in shown["--all"]["text/plain"]
-    assert "hedgehog" in shown[".jq.map("]["text/plain"]
+    assert shown[".jq.map("]["text/plain"].count("Write ") == 5  # the slowest, whichever they are
 
 
 @pytest.fixture(scope="module")
