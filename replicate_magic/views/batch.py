@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from IPython.display import DisplayHandle, display
 from traitlets import Dict, Unicode
 
 from replicate_magic.plain import count
@@ -18,11 +17,10 @@ from replicate_magic.views import comparison, widgets
 from replicate_magic.views.batch_frames import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from replicate_magic.tally import Tally
     from replicate_magic.views import Look
-    from replicate_magic.views.html import Bundle
 
 _HERE = Path(__file__).parent
 _KEPT = 5  # finished tables: each may hold a document of a megabyte
@@ -138,8 +136,7 @@ class LiveBatchView:
     def __init__(self, look: Look) -> None:
         self._look = look
         self._table: BatchTable | None = None
-        self._handle: DisplayHandle | None = None
-        self._displayed = False
+        self._place = widgets.Place()
         self._cancel: Callable[[int | None], None] | None = None
         self._on_look: Callable[[int, bool], None] | None = None
 
@@ -165,7 +162,7 @@ class LiveBatchView:
             stays = self._look.keep_widget
             self._table.end(tally, bundle["text/html"], why=why, stays=stays)
             _FINISHED.add(self._table, stays=stays)
-        self._replace(bundle)
+        self._place.leave(bundle, beside=self._table if self._look.keep_widget else None)
 
     def _opened(self, tally: Tally) -> BatchTable:
         if self._table is None:
@@ -174,29 +171,11 @@ class LiveBatchView:
                 self._table.on_cancel(self._cancel)
             if self._on_look:
                 self._table.on_look(self._on_look)
-            data, metadata = widgets.shown_as(self._table)
-            data["text/plain"] = _begun(tally)
-            self._handle = DisplayHandle()
-            display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
-            self._displayed = True
+            self._place.show(self._table, _begun(tally))
         return self._table
 
-    def _replace(self, bundle: Mapping[str, str]) -> None:
-        data: Bundle = dict(bundle)
-        if self._handle is None:
-            display(data, raw=True)
-            return
-        if not self._displayed:  # as far as is known: an interrupt came in between
-            display(data, raw=True, display_id=self._handle.display_id)
-        if self._table and self._look.keep_widget:
-            shown, metadata = widgets.shown_as(self._table)
-            self._handle.update({**shown, **data}, metadata=metadata, raw=True)
-            return
-        self._handle.update(data, raw=True)
-
     def _leave_nothing(self) -> None:
-        if self._handle:
-            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        self._place.leave_nothing()
         if self._table:
             widgets.close(self._table)
 

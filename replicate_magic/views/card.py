@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from IPython.display import DisplayHandle, display
+from IPython.display import display
 from traitlets import Dict, Int, List, Unicode
 
 from replicate_magic.plain import one_line
@@ -197,8 +197,7 @@ class CardView:
         self._background = background
         self._answer, self._logs = GrowingAnswer(), GrowingLogs()
         self._card: Card | None = None
-        self._handle: DisplayHandle | None = None
-        self._displayed = False
+        self._place = widgets.Place()
         self._shown: set[str] = set()  # files, by their URLs
         self._cancel: Callable[[], None] | None = None
 
@@ -237,11 +236,8 @@ class CardView:
             if self._cancel:
                 self._card.on_cancel(self._cancel)
             self._card.tell(card_state(prediction))
-            data, metadata = widgets.shown_as(self._card)
-            data["text/plain"] = f"{status.name(prediction)} · {status.state(prediction)}"
-            self._handle = DisplayHandle()
-            display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
-            self._displayed = True
+            told = f"{status.name(prediction)} · {status.state(prediction)}"
+            self._place.show(self._card, told)
         return self._card
 
     def _new_pictures(self, prediction: Prediction) -> tuple[OutputFile, ...]:
@@ -262,21 +258,13 @@ class CardView:
         _FINISHED.add(card, stays=self._look.keep_widget)
 
     def _replace(self, bundle: Bundle) -> None:
-        if self._handle is None:
-            display(bundle, raw=True)
-            return
-        if not self._displayed:  # as far as is known: an interrupt came in between
-            display(bundle, raw=True, display_id=self._handle.display_id)
-        if self._card and self._look.keep_widget:
-            data, metadata = widgets.shown_as(self._card)
-            self._handle.update({**data, **bundle}, metadata=metadata, raw=True)
-            self._card.send({"html": self._card.markup})
-            return
-        self._handle.update(bundle, raw=True)
+        staying = self._card if self._look.keep_widget else None
+        self._place.leave(bundle, beside=staying)
+        if staying:
+            staying.send({"html": staying.markup})
 
     def _leave_nothing(self) -> None:
-        if self._handle:
-            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        self._place.leave_nothing()
         if self._card:
             widgets.close(self._card)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from IPython.display import DisplayHandle, display
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import anywidget
 
 
@@ -24,6 +28,41 @@ def shown_as(widget: anywidget.AnyWidget) -> tuple[dict[str, Any], dict[str, Any
     """The bundle that has front ends draw the widget, and what Colab needs to know of it."""
     data, metadata = widget._repr_mimebundle_() or ({}, {})
     return dict(data), dict(metadata)
+
+
+class Place:
+    """Where a live widget is shown in the notebook, and what is left there."""
+
+    def __init__(self) -> None:
+        self._handle: DisplayHandle | None = None
+        self._displayed = False
+
+    def show(self, widget: anywidget.AnyWidget, text: str) -> None:
+        """Show the widget there, with a text for readers that draw none."""
+        data, metadata = shown_as(widget)
+        data["text/plain"] = text
+        self._handle = DisplayHandle()
+        display(data, metadata=metadata, raw=True, display_id=self._handle.display_id)
+        self._displayed = True
+
+    def leave(self, bundle: Mapping[str, Any], beside: anywidget.AnyWidget | None = None) -> None:
+        """Leave a bundle there in place of the widget, or beside the one that stays."""
+        data = dict(bundle)
+        if self._handle is None:
+            display(data, raw=True)
+            return
+        if not self._displayed:  # as far as is known: an interrupt came in between
+            display(data, raw=True, display_id=self._handle.display_id)
+        if beside:
+            shown, metadata = shown_as(beside)
+            self._handle.update({**shown, **data}, metadata=metadata, raw=True)
+            return
+        self._handle.update(data, raw=True)
+
+    def leave_nothing(self) -> None:
+        """Take away what is shown there."""
+        if self._handle:
+            self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
 
 
 class Finished:
