@@ -129,6 +129,14 @@ def runs_elsewhere(batch_id: str, driver: Driver) -> CellError:
     )
 
 
+def never_sent(batch_id: str) -> CellError:
+    """Why a batch whose process ended at its very beginning cannot be resumed."""
+    return CellError(
+        f"Batch {batch_id} has nothing to resume: its process ended before its requests were kept, "
+        "and nothing was sent. Run its cell again."
+    )
+
+
 def refuse(refusals: Sequence[str]) -> None:
     """Raise what is wrong with requests, if anything is.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic import bridge, errors
 from replicate_magic.batch_job import BatchJob
-from replicate_magic.batch_order import BatchOrder, Resumed, runs_elsewhere, runs_here
+from replicate_magic.batch_order import BatchOrder, Resumed, never_sent, runs_elsewhere, runs_here
 from replicate_magic.batch_run import Batch
 from replicate_magic.cell.options import duration
 from replicate_magic.failure import tell_interrupt
@@ -94,7 +94,8 @@ def resumed(
 
     Raises:
         NotFound: there is no such batch.
-        CellError: it runs now, here or in another process.
+        CellError: it runs now, here or in another process; or nothing of it was sent, and what it
+            asks for is not known.
         ReplicateMagicError: there is nowhere to run one of its models.
     """
     history = the_history()
@@ -104,6 +105,8 @@ def resumed(
     if driver := history.batch_driver(record.id):
         raise runs_elsewhere(record.id, driver)
     kept = list(history.batch_items(record.id))
+    if len(kept) < (record.total or 0) and not history.batch_runs(record.id):
+        raise never_sent(record.id)  # all are kept before the first is sent
     settings = dict(record.settings)
     items = [item_again(one) for one in kept]
     conditions = _conditions_again(settings, blind=blind)

@@ -12,6 +12,9 @@ from replicate_server import become, hold, late, say
 
 import replicate_magic as rm
 from replicate_magic import session
+from replicate_magic.cell.hiding import Secrets
+from replicate_magic.runs.batch_items import BatchItem, BatchRecord
+from replicate_magic.runs.history import the_history
 
 QUICK = (say("Hello"), become("succeeded"))
 FAILED = (become("failed", error="No."),)
@@ -61,6 +64,27 @@ def test_a_batch_that_lacks_nothing_sends_nothing(replicate):
     assert len(replicate.seen("create")) == 2
     assert again["output"].tolist() == ["Hello", "Hello"]
     assert again["tag"].tolist() == ["x", "x"]
+
+
+def test_a_batch_whose_process_ended_before_its_requests_were_kept_is_told_to_be_run_again(
+    replicate,
+):
+    the_history().begin_batch(BatchRecord(id="b1", total=3))
+    one = BatchItem(number=0, target="acme/poet", input={"prompt": "a"}, secrets=Secrets())
+    the_history().add_items("b1", [one])
+
+    with pytest.raises(rm.CellError, match="b1 has nothing to resume.*Run its cell again"):
+        rm.resume()
+    assert not replicate.seen("create")
+
+
+def test_a_batch_some_of_whose_runs_were_deleted_is_still_resumed(replicate):
+    replicate.tells(*QUICK)
+    frame = rm.batch("acme/poet", rows=["a", "b"], prompt="{{row}}")
+    the_history().delete([(frame["id"][0], frame["local.origin"][0])])
+
+    assert rm.resume()["id"].tolist() == [frame["id"][1]]
+    assert len(replicate.seen("create")) == 2
 
 
 def test_a_process_that_is_killed_is_taken_up_by_the_next_one(replicate, process):
