@@ -148,7 +148,7 @@ class Batch:
         """Cancel one request, or do not send it."""
         if task := self._tasks.get(number):
             task.cancel()
-        elif number < len(self.tally.entries) and self.tally.entries[number].phase == "waiting":
+        elif number in self.asked and self.tally.entry(number).phase == "waiting":
             self._leave(number, error="Canceled before it was sent.")
 
     def look(self, number: int) -> None:

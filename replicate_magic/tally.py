@@ -8,6 +8,7 @@ out, an `Entry`, is frozen.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,7 +31,7 @@ class Entry:
     """One request of a batch, and what is known of it.
 
     Attributes:
-        number: its place in the order asked, from 0.
+        number: its place in the order asked, from 0; those that were deleted leave gaps.
         model: as it was asked for.
         prompt: the text that the body or `prompt=` gave, or an empty string.
         params: what differs between the requests, apart from the model: inputs by name, and
@@ -99,11 +100,12 @@ class Tally:
 
     def change(self, number: int, **values: Any) -> Entry:
         """Change what is known of a request; one that has ended lets go of what nobody needs."""
-        before = self.entries[number]
+        place = self.place(number)
+        before = self.entries[place]
         entry = replace(before, **values)
         if entry.phase == "done" and before.phase != "done":
             entry = replace(entry, prediction=_kept(entry.prediction))
-        self.entries[number] = entry
+        self.entries[place] = entry
         if entry.outcome != before.outcome:
             self._count(before.outcome, -1)
             self._count(entry.outcome, 1)
@@ -120,6 +122,16 @@ class Tally:
         self._counts[outcome] = self._counts.get(outcome, 0) + change
 
     # -- reading ----------------------------------------------------------------------------------
+
+    def place(self, number: int) -> int:
+        """Where among the entries one of this number stands, or would."""
+        if number < len(self.entries) and self.entries[number].number == number:
+            return number
+        return bisect_left(self.entries, number, key=lambda entry: entry.number)
+
+    def entry(self, number: int) -> Entry:
+        """The entry of this number."""
+        return self.entries[self.place(number)]
 
     def counts(self) -> dict[str, int]:
         """How many entries are how far, by `Entry.outcome`; none is 0."""
@@ -143,7 +155,7 @@ class Tally:
     def changed_since(self, version: int) -> list[Entry]:
         """The entries that changed after a version, in the order asked; it costs as many."""
         changed = set(self._changes[version:]) - {_NO_ENTRY}
-        return [self.entries[number] for number in sorted(changed)]
+        return [self.entry(number) for number in sorted(changed)]
 
     def left_s(self, now_s: float) -> float | None:
         """About how many seconds are left at the pace so far; `None` while that cannot be told."""

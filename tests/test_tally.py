@@ -24,6 +24,15 @@ def test_what_has_changed_since_a_version_comes_once_in_the_order_asked():
     assert tally.changed_since(tally.version) == []
 
 
+def test_numbers_may_have_gaps():
+    tally = tally_of([waiting(1), waiting(4), waiting(7)])
+    version = tally.version
+    tally.change(4, phase="running")
+
+    assert numbers(tally.changed_since(version)) == [4]
+    assert [tally.entry(number).phase for number in (1, 4, 7)] == ["waiting", "running", "waiting"]
+
+
 def test_a_note_is_a_change_and_no_entry_s():
     tally = tally_of([waiting(0)])
     version = tally.version

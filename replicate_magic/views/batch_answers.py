@@ -45,7 +45,7 @@ class Answers:
         Returns:
             All that the page lacks of it, and the numbers that are not followed any more.
         """
-        entry = tally.entries[number]
+        entry = tally.entry(number)
         looked = self._looked.get(number)
         if looked is None:
             looked = _Looked()
@@ -66,7 +66,7 @@ class Answers:
         """What has come since, as much as a frame has room for."""
         answers, room = [], _FRAME_CHARS
         for number, looked in list(self._looked.items()):
-            entry, had_ended = tally.entries[number], looked.ended
+            entry, had_ended = tally.entry(number), looked.ended
             looked.follow(entry)
             told = looked.told(entry, looked.sent, max(room, 0))
             if told["text"] or looked.ended != had_ended:

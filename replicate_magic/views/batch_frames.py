@@ -87,14 +87,14 @@ class Frames:
         """All that a late page has to know, rows from one on; `next` is where to ask for more."""
         version = tally.version
         rows: list[list[Any]] = []
-        place = max(first, 0)
-        for entry in islice(tally.entries, place, None):
+        after = max(first, 0)
+        for entry in islice(tally.entries, tally.place(after), None):
             if len(rows) == MOST_ROWS:
                 break
-            place = entry.number + 1
+            after = entry.number + 1
             if _is_told(entry):
                 rows.append([*self._introduction(entry), *self._state(entry, tally, now_s)])
-        more = place if place < len(tally.entries) else None
+        more = after if tally.place(after) < len(tally.entries) else None
         facts = self._facts_now(tally, over=over) | _times(tally, now_s)
         return {
             "whole": self.number, "version": version, "rows": rows, "facts": facts, "next": more,
@@ -115,7 +115,7 @@ class Frames:
 
     def _changed_rows(self, tally: Tally, now_s: float) -> list[list[Any]]:
         numbers = list(islice(self._pending, MOST_ROWS))
-        rows = [self._changed_row(tally.entries[number], tally, now_s) for number in numbers]
+        rows = [self._changed_row(tally.entry(number), tally, now_s) for number in numbers]
         for number in numbers:
             self._pending.pop(number, None)
         return [row for row in rows if row]

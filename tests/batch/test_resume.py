@@ -73,7 +73,7 @@ def test_a_batch_whose_process_ended_before_its_requests_were_kept_is_told_to_be
     one = BatchItem(number=0, target="acme/poet", input={"prompt": "a"}, secrets=Secrets())
     the_history().add_items("b1", [one])
 
-    with pytest.raises(rm.CellError, match="b1 has nothing to resume.*Run its cell again"):
+    with pytest.raises(rm.CellError, match=r"b1 has nothing to resume.*Run its cell again"):
         rm.resume()
     assert not replicate.seen("create")
 

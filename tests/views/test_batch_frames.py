@@ -416,3 +416,14 @@ def test_the_last_line_of_a_long_stream_is_found_at_its_end():
     entry = Entry(number=0, model="a/b", phase="running", prediction=prediction)
 
     assert row(Frames().new(tally_of([entry]), NOW))["line"] == "line 9999"
+
+
+def test_a_page_is_told_all_rows_also_where_numbers_have_gaps():
+    tally = tally_of(ended(2 * n + 1) for n in range(MOST_ROWS + 3))
+    frames = Frames()
+    first = frames.from_number(tally, 0, NOW)
+    second = frames.from_number(tally, first["next"], NOW)
+
+    told = [row[0] for row in [*first["rows"], *second["rows"]]]
+    assert told == [entry.number for entry in tally.entries]
+    assert second["next"] is None
