@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from replicate_magic import bridge, errors, paying, replaying, sending
+from replicate_magic import bridge, errors, leftover, paying, replaying, sending
 from replicate_magic.api import cog
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.cog_protocol import read_dialect
@@ -322,9 +322,10 @@ class Runner:
                 if isinstance(event, Created):
                     self.ids.add(event.raw["id"])
                     self.running[event.raw["id"]] += 1
-                    under_way.close()
                 story.add(secrets.event(event))
                 recorder.saw(event, story.latest)
+                if isinstance(event, Created):
+                    under_way.close()  # once its row is on the way: it is noted until that is kept
 
             recorder.prepare()
             try:
@@ -332,6 +333,13 @@ class Runner:
                 if order.target.kind == "cog":
                     dialect = read_dialect(found.described.openapi)
                     return await cog.predict(client, create, conduct, emit, dialect=dialect)
+                if _is_noted(order):
+                    sent = leftover.as_sent(client, create, conduct, recorder.notes, secrets)
+                    left = await leftover.noted(sent, under_way, recorder)
+                    raw = await leftover.created_before(client, create, conduct, left, emit)
+                    if raw:
+                        subject = str(create.target)
+                        return await rejoin(client, raw["id"], conduct, emit, subject=subject)
                 return await predict(client, create, conduct, emit)
             except errors.ReplicateMagicError as error:
                 secrets.hide_in(error)
@@ -428,6 +436,11 @@ class Runner:
             pace=conditions.pace,
             watched=conditions.watched,
         )
+
+
+def _is_noted(order: Order) -> bool:
+    """Whether a request is noted before it is sent: those of a batch are already."""
+    return order.conditions.log and order.conditions.pace is None and not order.target.is_local
 
 
 async def _close_pool(pool: Pool, clients: Mapping[Endpoint, Client]) -> None:

@@ -10,6 +10,7 @@ from replicate_magic.aliases import read_model, resolved
 from replicate_magic.cell.template import value_of, whole_expression
 from replicate_magic.errors import CellError, ReplicateMagicError
 from replicate_magic.failure import short_why
+from replicate_magic.left_behind import look_for_left
 from replicate_magic.notebook import api_commands, setup_commands
 from replicate_magic.notebook.past_commands import Past
 from replicate_magic.order import Conditions
@@ -195,7 +196,8 @@ class Commands:
             records = [found(line.word)]
             self._follow(records[0], conditions)
         else:
-            records = the_session().unfinished()
+            again = look_for_left(_tell)
+            records = [*(one for one in again if one.final), *the_session().unfinished()]
             if not records:
                 _tell("Every run in the history has ended.")
                 return None

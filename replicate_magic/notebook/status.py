@@ -51,7 +51,8 @@ class Status:
         history: the history's file.
         size_bytes: how much it takes.
         runs: how many rows it has.
-        unfinished: how many of them had not ended when last seen, and run nowhere here.
+        unfinished: how many of them had not ended when last seen, and run nowhere here; with what
+            was being sent by a process that ended before it knew the id.
         trouble: why it is not in its file, if it is not.
         outputs: the folder of saved output files.
         outputs_bytes: how much is in it.
@@ -133,7 +134,7 @@ def status(
         history=history.path,
         size_bytes=history.size_bytes,
         runs=history.count(),
-        unfinished=len(session.unfinished()),
+        unfinished=len(session.unfinished()) + len(history.left_sent()),
         trouble=history.trouble,
         outputs=outputs(),
         outputs_bytes=Folder(outputs(), plain=False).held_bytes(),

@@ -1,4 +1,4 @@
-"""Owns who drives a batch, so that no two processes do: a locked file each, named in its row.
+"""Owns which process is at something, such as a batch: a locked file each, named in its row.
 
 Whether a process still lives is known to the operating system alone: it holds the lock as long as
 the process does, and lets go of it however that ends. A heartbeat would take a machine that slept
@@ -8,7 +8,7 @@ meanwhile. These belong to the process that took them: a forked child has none o
 
 Closing any descriptor of a file drops the locks that its process has on it
 (https://man7.org/linux/man-pages/man2/fcntl_locking.2.html): so no process opens its own twice.
-It must not know what a batch is.
+It must not know what that something is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """A process that drives a batch.
+    """A process that is at something, such as a batch.
 
     Attributes:
         file: the name of the file that it has locked; never another's.
@@ -62,7 +62,7 @@ class Driver:
         return f"process {self.pid} on {self.host or 'this machine'}, since {since}"
 
     def told(self) -> str:
-        """It as the row of its batch has it."""
+        """It as a row has it."""
         return to_json({
             "file": self.file, "pid": self.pid, "host": self.host, "since": self.since.isoformat(),
         })  # fmt: skip

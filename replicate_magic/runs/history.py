@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from replicate_magic.runs.frame import RunsFrame
     from replicate_magic.runs.glance import Glance
     from replicate_magic.runs.record import Record
+    from replicate_magic.runs.sent import SentRequest
     from replicate_magic.runs.store import Store
 
 _NAME = "history.db"
@@ -61,6 +62,7 @@ class History(Keeping):
         super().__init__(path, busy_s=busy_s, rest_s=rest_s)
         self._locks = Locks(path.parent / _DRIVING)
         self._driven: dict[str, Driver] = {}  # by the batch's id
+        self._sending: dict[str, Driver] = {}  # by the request's key
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -276,6 +278,47 @@ class History(Keeping):
     def batch_runs(self, batch_id: str) -> list[Record]:
         """The predictions of a batch, newest first: those that say so as `local.batch`."""
         return self._records(lambda store: store.batch_runs(batch_id))
+
+    # -- requests without an id -----------------------------------------------------------------
+    # They are worth nothing in memory: what they are for is the end of the process.
+
+    def note_sent(self, sent: SentRequest) -> list[SentRequest]:
+        """Keeps that a request is being sent, where that can be.
+
+        Returns:
+            Those like it, the oldest first, that were being sent by a process which has ended.
+        """
+        file = self._store()
+        if file is None:
+            return []
+        try:
+            left = file.sent.left(self._is_sending, sent)
+            driver = self._sending[sent.key] = self._locks.take()
+            file.sent.put(sent, driver)
+        except OSError:  # nothing can be locked there
+            return []
+        except HistoryError as error:
+            self._trouble(error)
+            return []
+        return left
+
+    def forget_sent(self, keys: Iterable[str]) -> None:
+        """Deletes requests: what became of them is known, or was told."""
+        every, file = list(keys), self._file
+        with suppress(HistoryError):
+            if file is not None:
+                file.sent.forget(every)
+        for key in every:
+            if driver := self._sending.pop(key, None):
+                self._locks.leave(driver)
+
+    def left_sent(self) -> list[SentRequest]:
+        """The requests, the oldest first, that were being sent by a process which has ended."""
+        file = self._store()
+        return file.sent.left(self._is_sending) if file else []
+
+    def _is_sending(self, key: str, driver: Driver) -> bool:
+        return key in self._sending or self._locks.is_another(driver)
 
     # -- the file and the memory as one ----------------------------------------------------------
 

@@ -146,4 +146,19 @@ STEPS = (
             """,
         ),
     ),
+    Step(
+        name="requests that are being sent, so that what a process created that died is found",
+        statements=(
+            # A row is deleted as soon as its prediction has its own; `driver` as for a batch.
+            """
+            CREATE TABLE sent (
+                key TEXT PRIMARY KEY NOT NULL,
+                request_sha256 TEXT NOT NULL,
+                origin TEXT NOT NULL,
+                driver TEXT NOT NULL,
+                request TEXT NOT NULL
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
 )

@@ -29,6 +29,7 @@ from replicate_magic.runs.record import (
     plain_text,
     to_json,
 )
+from replicate_magic.runs.sent import SentRequests
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,12 +72,14 @@ class Store:
         path: the file, or `None` in memory.
         set_aside: where a corrupt file went that lay there before, if one did.
         batches: the batches in it.
+        sent: the requests in it that have no id yet.
     """
 
     def __init__(self, connections: Connections, *, set_aside: Path | None = None) -> None:
         self.path = connections.path
         self.set_aside = set_aside
         self.batches = Batches(connections)
+        self.sent = SentRequests(connections)
         self._connections = connections
 
     @classmethod

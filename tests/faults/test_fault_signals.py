@@ -22,6 +22,7 @@ from promises import row_of
 from replicate_server import become, late, say, stream
 
 import replicate_magic as rm
+from replicate_magic.left_behind import look_for_left
 from replicate_magic.prediction import is_final
 
 pytestmark = [
@@ -162,7 +163,19 @@ def batches_in(home):
         return {name for (name,) in file.execute("SELECT id FROM batch WHERE total IS NOT NULL")}
 
 
-def test_what_a_killed_process_had_created_is_found_at_the_next_start(server, module_home):
+def killed(server, process, line, chance):
+    """Kill what a line begins at a random moment; how many creates had come by then."""
+    asked = len(server.seen("create"))
+    server.fails("create", *[late(chance.choice([0.0, 0.1, 0.3]))] * 2)
+    pid = int(process.ask(line))
+    time.sleep(chance.uniform(0, 0.5))
+    os.kill(pid, signal.SIGKILL)
+    process.says()
+    server.fails("create")
+    return len(server.seen("create")) - asked
+
+
+def test_what_a_killed_batch_had_created_is_found_by_its_resume(server, module_home):
     print("seed", SEED)
     chance = random.Random(SEED)
     server.tells(*QUICK)
@@ -170,17 +183,28 @@ def test_what_a_killed_process_had_created_is_found_at_the_next_start(server, mo
     cut_off = 0
     with Process("killed.py") as process:
         for moment in range(20):
-            before, asked = batches_in(module_home), len(server.seen("create"))
-            server.fails("create", *[late(chance.choice([0.0, 0.1, 0.3]))] * 2)
-            pid = int(process.ask(f"kill {moment}:"))
-            time.sleep(chance.uniform(0, 0.5))
-            os.kill(pid, signal.SIGKILL)
-            process.says()
-            cut_off += len(server.seen("create")) - asked in {1, 2}
-            server.fails("create")
+            before = batches_in(module_home)
+            cut_off += killed(server, process, f"batch kill {moment}:", chance) in {1, 2}
             after = {name: resumed(name) for name in batches_in(module_home) - before}
             check_killed(server, module_home, f"kill {moment}:", after)
     assert cut_off
+
+
+def test_what_a_killed_run_had_created_is_found_at_the_next_start(server, module_home):
+    """By its row, or else by what history has of a request that is being sent."""
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    server.tells(*QUICK)
+    rm.run("acme/poet", prompt="makes the history")
+    found = 0
+    with Process("killed.py") as process:
+        for moment in range(30):
+            killed(server, process, f"run lonely {moment}.", chance)
+            found += len(look_for_left(lambda _: None))
+            ours = made(server, f"lonely {moment}.")
+            assert len(ours) <= 1
+            assert all(row_of(module_home, one["id"]) for one in ours)
+    assert found
 
 
 def resumed(name):
