@@ -1,4 +1,4 @@
-"""Owns finding what a batch had created when its process died, before history knew of it.
+"""Owns finding what had been created when its process died, before history knew of it.
 
 It must not create anything. Requests that are alike are worth the same, so that any of several
 predictions that could be theirs will do; what history has already is somebody else's.

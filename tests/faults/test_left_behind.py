@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -12,7 +13,19 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from replicate_server import TOKEN, Replicate, answer, become, hold, late, reset, say
+from replicate_server import (
+    CONCATENATED,
+    TOKEN,
+    Model,
+    Replicate,
+    answer,
+    become,
+    hold,
+    late,
+    openapi,
+    reset,
+    say,
+)
 
 import replicate_magic as rm
 from replicate_magic import session
@@ -22,9 +35,9 @@ from replicate_magic.runs.history import the_history
 ROOT = Path(rm.__file__).parents[1]
 QUICK = (say("Hello"), become("succeeded"))
 RUN = """
-import sys
+import json, sys
 import replicate_magic as rm
-rm.run("acme/poet", prompt=sys.argv[1], tag="x")
+rm.run("acme/poet", tag="x", **json.loads(sys.argv[1]))
 """
 
 
@@ -39,20 +52,21 @@ def server(monkeypatch, home):
 
 
 @contextmanager
-def process(prompt):
+def process(**inputs):
     """A process that runs a prediction, and is killed at the end."""
     with subprocess.Popen(
-        [sys.executable, "-c", RUN, prompt], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", RUN, json.dumps(inputs)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as running:
         yield running
         running.kill()
 
 
-def die(server, prompt, *, fault):
+def die(server, prompt, *, fault, **inputs):
     """A process dies while the API has its request, and has not answered."""
     server.fails("create", fault)
     asked = len(server.seen("create"))
-    with process(prompt):
+    with process(prompt=prompt, **inputs):
         server.wait_for("create", asked + 1)
     server.fails("create")
 
@@ -143,7 +157,7 @@ def test_attach_looks_for_all_of_it(server):
 
 def test_a_process_that_lives_has_its_request_for_itself(server):
     server.fails("create", late(2))
-    with process("Sing."):
+    with process(prompt="Sing."):
         server.wait_for("create")
         told = []
 
@@ -170,7 +184,7 @@ def test_nothing_is_kept_of_what_came_to_an_end(server, fault):
 def test_an_interrupt_leaves_nothing(server):
     server.tells(hold(), become("succeeded"))
     server.fails("create", late(0.5))
-    with process("Sing.") as running:
+    with process(prompt="Sing.") as running:
         server.wait_for("create")
         running.send_signal(signal.SIGINT)
         running.wait(10)
@@ -178,6 +192,20 @@ def test_an_interrupt_leaves_nothing(server):
 
     assert requests_kept() == 0
     assert rm.runs()["status"].tolist() == ["canceled"]
+
+
+def test_a_secret_input_is_not_kept_and_its_run_is_found_all_the_same(server, home):
+    secret = {"type": "string", "format": "password", "x-cog-secret": True}
+    schema = openapi(CONCATENATED, prompt={"type": "string"}, key=secret)
+    server.models["acme/poet"] = Model(official=True, schema=schema)
+    die(server, "Sing.", fault=late(60), key="hunter2-and-more")
+    kept = b"".join(file.read_bytes() for file in home.glob("history.db*"))
+
+    assert requests_kept() == 1
+    assert b"Sing." in kept
+    assert b"hunter2" not in kept
+    assert rm.run("acme/poet", prompt="Sing.", key="hunter2-and-more").ok
+    assert len(server.seen("create")) == 1
 
 
 def test_no_history_no_note(server):
