@@ -29,10 +29,9 @@ ReplicateMagicError
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
-from replicate_magic.plain import printable
+from replicate_magic.plain import printable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from replicate_magic.prediction import Prediction
-
-_COLUMNS = 96
 
 __all__ = [
     "APIError",
@@ -219,17 +216,6 @@ class PredictionTimeout(PredictionFailed):
 
 
 def short_traceback(name: str, message: str) -> str:
-    """An error as notebooks and terminals show it: its name in red, then its message.
-
-    Lines are wrapped at blanks, since pages break them within words; indented ones stay as they
-    are, such as a program with a caret under it.
-    """
-    first, *rest = f"{name}: {printable(message)}".split("\n")
-    lines = [wrapped for line in (first, *rest) for wrapped in _wrapped(line)]
-    return "\n".join(lines).replace(name, f"\x1b[31m{name}\x1b[39m", 1)
-
-
-def _wrapped(line: str) -> list[str]:
-    if line.startswith(" "):
-        return [line]
-    return textwrap.wrap(line, _COLUMNS, break_long_words=False, break_on_hyphens=False) or [line]
+    """An error as notebooks and terminals show it: its name in red, then its message."""
+    told = wrapped(f"{name}: {printable(message)}")
+    return told.replace(name, f"\x1b[31m{name}\x1b[39m", 1)

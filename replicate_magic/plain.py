@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_COLUMNS = 72
 _PICTURES = {code: 0x2400 + code for code in range(32)}  # ESC is drawn as ␛ and obeyed by nobody
 _DELETED = dict.fromkeys(
     [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)],
@@ -55,6 +57,19 @@ def one_line(text: str, *, limit: int = 200) -> str:
     """The text on one line of at most `limit` characters, safe to print."""
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def wrapped(text: str) -> str:
+    """The text with its lines broken at blanks, since pages break long ones within words.
+
+    Lines are as long as the narrower panes of notebooks show. Indented ones stay as they are, such
+    as a program with a caret under it.
+    """
+    return "\n".join(line if line.startswith(" ") else _filled(line) for line in text.split("\n"))
+
+
+def _filled(line: str) -> str:
+    return textwrap.fill(line, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

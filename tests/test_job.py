@@ -181,7 +181,7 @@ def test_an_interrupt_ends_the_waiting_and_not_the_job():
     with pytest.raises(KeyboardInterrupt) as caught:
         job.wait()
 
-    told = "\n".join(caught.value._render_traceback_())
+    told = " ".join("\n".join(caught.value._render_traceback_()).split())
     assert "a/b (abc) goes on in the background; the job's cancel() ends it." in told
     assert not job.done
     work.go_on()

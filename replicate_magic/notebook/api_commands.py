@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from replicate_magic.asking import Call
 from replicate_magic.cell.plan import expanded
 from replicate_magic.cell.template import expand, value_of, whole_expression
 from replicate_magic.errors import CellError
-from replicate_magic.plain import one_line, printable
+from replicate_magic.plain import one_line, printable, wrapped
 from replicate_magic.views.status import size
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from replicate_magic.cell.template import Evaluate
     from replicate_magic.notebook.command_line import CommandLine
 
-_COLUMNS = 96
 _QUIET_S = 2.0  # what takes no longer is not told
 _EACH_S = 5.0
 
@@ -211,7 +209,5 @@ class _Progress:
 
 
 def _tell(called: Called) -> None:
-    for line in map(
-        printable, "\n".join(called.notes).splitlines()
-    ):  # pages would break it within words
-        print(textwrap.fill(line, _COLUMNS, break_long_words=False, break_on_hyphens=False))  # noqa: T201
+    if called.notes:
+        print(wrapped(printable("\n".join(called.notes))))  # noqa: T201  (told at the line)
