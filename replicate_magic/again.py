@@ -209,7 +209,7 @@ class _Files:
 
     async def _why_gone(self, url: str) -> str:
         """Why a file is not at its address any more; an empty string where it is."""
-        client = await the_session().runner.client(self._endpoint)
+        client = await the_session().runner.clients.at(self._endpoint)
         shown = one_line(url, limit=120)
         try:
             status = await _status(client, url)

@@ -134,7 +134,7 @@ async def got(
             creation, within_s = made.creation, asked.timeout_s
             prediction = await create(runner, endpoint, creation, tell, timeout_s=within_s)
             return _created(prediction, endpoint.base)
-        return await _in_time(asked, made, await runner.client(endpoint), tell)
+        return await _in_time(asked, made, await runner.clients.at(endpoint), tell)
     except errors.APIError as error:
         if error.status == 401 and not endpoint.token:
             raise without_token(endpoint.base, str(made)) from error

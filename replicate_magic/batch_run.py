@@ -298,7 +298,7 @@ class Batch:
                 for one in missing
                 if one.target == target
             }
-            client = await self._runner.client(endpoint)
+            client = await self._runner.clients.at(endpoint)
             found = await created_meanwhile(client, creates, resumed.since)
             for number, raw in found.items():
                 record = replace(fetched(raw, endpoint.base), model=str(target))

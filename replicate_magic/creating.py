@@ -72,7 +72,7 @@ async def create(
     """
     order = _order(endpoint, creation, timeout_s)
     planned = _planned(creation, order, await _found(runner, order))
-    client = await runner.client(endpoint)
+    client = await runner.clients.at(endpoint)
     model = planned.order.model if creation.target.name else ""
 
     def published(latest: Prediction) -> None:
@@ -129,7 +129,7 @@ async def _begin(
     asked = sending.digest_of(request)
     recorder.notes = sending.notes_of(planned.order, request, asked)
     recorder.prepare()
-    with runner.under_way(asked) as under_way:
+    with runner.crowds.enter(asked) as under_way:
 
         def emit(event: Event) -> None:
             if isinstance(event, Created):

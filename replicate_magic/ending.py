@@ -215,7 +215,7 @@ def _end_at_the_api(record: Record) -> Outcome:
     subject = f"{one_line(record.model)} {record.id}"
 
     async def work(_: object) -> tuple[dict[str, object], bool]:
-        client = await the_session().runner.client(endpoint)
+        client = await the_session().runner.clients.at(endpoint)
         return await end(client, record.id, subject=subject, within_s=_END_WITHIN_S)
 
     raw, was_told = now(work)
@@ -230,7 +230,7 @@ def _end_on_a_server(record: Record) -> Outcome:
     endpoint = the_session().endpoints.at(record.origin)
 
     async def work(_: object) -> bool:
-        client = await the_session().runner.client(endpoint)
+        client = await the_session().runner.clients.at(endpoint)
         return await end_on_a_server(
             client, record.id, subject=record.model, within_s=_END_WITHIN_S
         )

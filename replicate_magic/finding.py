@@ -148,7 +148,7 @@ def _asked(query: str, limit: int, tell: Callable[[str], object]) -> _Found:
 async def _in_time(
     endpoint: Endpoint, query: str, limit: int, tell: Callable[[str], None]
 ) -> _Found:
-    client = await the_session().runner.client(endpoint)
+    client = await the_session().runner.clients.at(endpoint)
     subject = f"the search for {one_line(query, limit=60)}"
     question = Question(client, subject, tell, most_tries=2)  # there is another search
     try:

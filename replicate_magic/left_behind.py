@@ -49,6 +49,6 @@ def look_for_left(tell: Callable[[str], object]) -> list[Record]:
 
 def _found(endpoint: Endpoint, left: list[SentRequest]) -> Leftovers:
     async def work(_: object) -> Leftovers:
-        return await look_up(await the_session().runner.client(endpoint), left)
+        return await look_up(await the_session().runner.clients.at(endpoint), left)
 
     return now(work)

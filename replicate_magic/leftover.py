@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from replicate_magic.api.client import Client
     from replicate_magic.api.create import Conduct
     from replicate_magic.cell.hiding import Secrets
+    from replicate_magic.order import Order
     from replicate_magic.prediction import Event
     from replicate_magic.recording import Recorder
     from replicate_magic.runs.record import Record
@@ -70,6 +71,11 @@ class Leftovers(NamedTuple):
             *(_FOUND.format(one_line(one.model), one.id) for one in self.found),
             *(_LOST.format(one_line(one.target), _when(one.sent_at)) for one in self.lost),
         ]
+
+
+def is_noted(order: Order) -> bool:
+    """Whether a request is noted before it is sent: those of a batch are already."""
+    return order.conditions.log and order.conditions.pace is None and not order.target.is_local
 
 
 def as_sent(

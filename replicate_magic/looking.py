@@ -90,7 +90,7 @@ def asked(endpoint: Endpoint, record: Record) -> dict[str, Any]:
     """
 
     async def work(_: object) -> dict[str, Any]:
-        client = await the_session().runner.client(endpoint)
+        client = await the_session().runner.clients.at(endpoint)
         answer = await client.send(protocol.get_request(record.id))
         return answers.read_prediction(answer, subject=_subject(record))
 

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replicate_magic import bridge, errors, leftover, paying, replaying, sending
 from replicate_magic.api import cog
-from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.cog_protocol import read_dialect
 from replicate_magic.api.create import Conduct
 from replicate_magic.api.predict import predict, rejoin
 from replicate_magic.cell.hiding import Secrets, hidden_names, secrets_of
 from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.cell.schema import read_schema
+from replicate_magic.clients import Clients
+from replicate_magic.crowds import Crowds
 from replicate_magic.job import Ended, too_late
 from replicate_magic.lookups import Ask, Lookups, is_hash
 from replicate_magic.moving import fetcher, sent_ahead, written_in
@@ -32,10 +33,9 @@ from replicate_magic.spending import Purse
 from replicate_magic.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
-    from replicate_magic.api.client import Pool
-    from replicate_magic.api.limiter import Limiter
+    from replicate_magic.api.client import Client
     from replicate_magic.api.uploads import Memory
     from replicate_magic.cell.plan import Request
     from replicate_magic.endpoint import Endpoint, Endpoints
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     Publish = Callable[[Prediction], None]
     _Follow = Callable[[Client, Story, Recorder], Awaitable[bool]]
 
-_SETTLE_S = 1.5  # with what stops a run, less than `bridge.CLEAN_UP_S`
 _PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspelt flashes nothing
 _REFUSED = (errors.InputError, errors.InvalidInput, errors.NotFound)
 """Nothing is created then, so that it may be tried again with what is known by then."""
@@ -96,6 +95,9 @@ class Runner:
         batches: which batches run now, with the process: a forked child runs none of them.
         purse: what was spent since the process began, by estimates.
         ids: what was created here.
+        clients: of the endpoints.
+        crowds: which creates are under way.
+        lookups: what is known of models.
     """
 
     def __init__(self, endpoints: Endpoints) -> None:
@@ -103,18 +105,12 @@ class Runner:
         self.batches: set[tuple[int, str]] = set()
         self.purse = Purse()
         self.ids: set[str] = set()
+        self.clients = Clients()
+        self.crowds = Crowds()
         self._endpoints = endpoints
-        self._pool: tuple[asyncio.AbstractEventLoop, Pool] | None = None
-        self._clients: dict[Endpoint, Client] = {}
         self._writing: tuple[tuple[asyncio.AbstractEventLoop, History], Writer] | None = None
-        self._lookups = Lookups()
+        self.lookups = Lookups()
         self._uploaded: Memory = {}
-        self._creates: Counter[str] = Counter()  # those without an id yet, by what they ask for
-        self._crowds: Counter[str] = Counter()  # those, and all that were under way with them
-
-    def forget(self) -> None:
-        """Forget what was looked up; connections end with the loop."""
-        self._lookups.forget()
 
     async def run(self, order: Order, publish: Publish, *, previewed: bool) -> Ended:
         """Create a prediction and follow it to its end.
@@ -165,10 +161,10 @@ class Runner:
 
     async def known(self, order: Order, *, or_old: bool = False) -> Found:
         """What is known of a model; what is too old as well, where the API is out of reach."""
-        ask = Ask(await self.client(order.endpoint), order)
+        ask = Ask(await self.clients.at(order.endpoint), order)
         if order.conditions.reuse == "only":
-            return await self._lookups.kept(ask)
-        return await self._lookups.find(ask, or_old=or_old)
+            return await self.lookups.kept(ask)
+        return await self.lookups.find(ask, or_old=or_old)
 
     async def rehearsed(self, order: Order) -> tuple[Request, Found]:
         """What would be sent, and what is known of the model, however old that is.
@@ -177,7 +173,9 @@ class Runner:
             InputError: the model refuses the inputs.
             ReplicateMagicError: nothing is known of the model.
         """
-        return await sending.rehearsed(self._lookups, Ask(await self.client(order.endpoint), order))
+        return await sending.rehearsed(
+            self.lookups, Ask(await self.clients.at(order.endpoint), order)
+        )
 
     async def _replay(self, order: Order, publish: Publish) -> Ended:
         """What history has, where nothing may be sent.
@@ -198,23 +196,6 @@ class Runner:
             self._writing = key, Writer(key[1])
         return self._writing[1]
 
-    async def client(self, endpoint: Endpoint) -> Client:
-        """A client of an endpoint, over the connections that all share."""
-        here = asyncio.get_running_loop()
-        if self._pool is None or self._pool[0] is not here:  # closed, or left behind by a fork
-            self._pool = (here, open_http())
-            self._clients = {}
-            bridge.here().at_close(partial(_close_pool, self._pool[1], self._clients))
-        if endpoint not in self._clients:
-            pool = self._pool[1]
-            self._clients[endpoint] = Client(pool, base=endpoint.base, token=endpoint.token)
-        return self._clients[endpoint]
-
-    def limits(self, endpoint: Endpoint) -> Limiter | None:
-        """The rate limits of an endpoint, where it has been asked for anything."""
-        client = self._clients.get(endpoint)
-        return client.limits if client else None
-
     async def _tell(
         self,
         latest: Prediction,
@@ -226,7 +207,7 @@ class Runner:
     ) -> _Told:
         """Follow a prediction by whatever way; each snapshot is published, and the last kept."""
         endpoint, conditions = place
-        client = await self.client(endpoint)
+        client = await self.clients.at(endpoint)
         files = fetcher(client, conditions, lambda event: story.add(event), previewed=previewed)  # noqa: PLW0108  (it comes below)
         story = Story(latest, publish, files if conditions.saving or previewed else None)
         of_many = conditions.pace is not None
@@ -239,7 +220,7 @@ class Runner:
                 if in_time:
                     await files.settle(conditions.deadline_s)
         finally:
-            self._no_longer(self.running, story.latest.id)
+            self._followed_no_longer(story.latest.id)
             if story.latest.saving:
                 story.change(saving=False)
             await recorder.settle(story.latest)
@@ -285,7 +266,7 @@ class Runner:
         try:
             return await self._attempt(client, order, found, story, recorder)
         except _REFUSED as error:
-            newer = None if story.latest.id else await self._lookups.newer(ask, found, error)
+            newer = None if story.latest.id else await self.lookups.newer(ask, found, error)
             if newer is None:
                 raise
         ask.say(_CHANGED, 0.0, 2)
@@ -316,7 +297,7 @@ class Runner:
         asked, secrets = sending.digest_of(request), sending.secrets_in(request)
         recorder.notes = sending.notes_of(order, request, asked)
         conduct = self.conduct(order.endpoint, order.conditions, recorder, found, asked)
-        with self.under_way(asked) as under_way:
+        with self.crowds.enter(asked) as under_way:
 
             def emit(event: Event) -> None:
                 if isinstance(event, Created):
@@ -333,7 +314,7 @@ class Runner:
                 if order.target.kind == "cog":
                     dialect = read_dialect(found.described.openapi)
                     return await cog.predict(client, create, conduct, emit, dialect=dialect)
-                if _is_noted(order):
+                if leftover.is_noted(order):
                     sent = leftover.as_sent(client, create, conduct, recorder.notes, secrets)
                     left = await leftover.noted(sent, under_way, recorder)
                     raw = await leftover.created_before(client, create, conduct, left, emit)
@@ -367,7 +348,7 @@ class Runner:
         patience = asyncio.get_running_loop().call_later(_PATIENCE_S, story.tell)
         try:
             async with asyncio.timeout_at(ask.order.conditions.deadline_s):
-                return await self._lookups.find(ask, or_old=or_old)
+                return await self.lookups.find(ask, or_old=or_old)
         except TimeoutError as error:
             raise errors.PredictionTimeout(
                 f"{story.latest.model} was looked up for longer than it was given (--timeout). "
@@ -377,30 +358,10 @@ class Runner:
         finally:
             patience.cancel()
 
-    def under_way(self, asked: str) -> ExitStack:
-        """What is to be closed once a create has its id, or has failed.
-
-        What one that failed has left behind may be taken for another's of its crowd.
-
-        Args:
-            asked: what creates that are alike have in common.
-        """
-        left = ExitStack()
-        self._creates[asked] += 1
-        self._crowds[asked] += 1
-        left.callback(self._left, asked)
-        return left
-
-    def _left(self, asked: str) -> None:
-        self._no_longer(self._creates, asked)
-        if asked not in self._creates:
-            del self._crowds[asked]
-
-    @staticmethod
-    def _no_longer(counted: Counter[str], what: str) -> None:
-        counted[what] -= 1
-        if counted[what] <= 0:
-            del counted[what]
+    def _followed_no_longer(self, prediction_id: str) -> None:
+        self.running[prediction_id] -= 1
+        if self.running[prediction_id] <= 0:
+            del self.running[prediction_id]
 
     def conduct(
         self,
@@ -430,20 +391,9 @@ class Runner:
             fallback_version=found.fallback_version if found else None,
             official=found.described.official if found else None,
             is_known=is_known,
-            is_alone=lambda: self._crowds[asked] <= 1,
+            is_alone=lambda: self.crowds.is_alone(asked),
             is_gone=lambda: self._endpoints.is_gone(endpoint),
             kept=recorder.kept,
             pace=conditions.pace,
             watched=conditions.watched,
         )
-
-
-def _is_noted(order: Order) -> bool:
-    """Whether a request is noted before it is sent: those of a batch are already."""
-    return order.conditions.log and order.conditions.pace is None and not order.target.is_local
-
-
-async def _close_pool(pool: Pool, clients: Mapping[Endpoint, Client]) -> None:
-    """Cancels that are on their way get a while to arrive."""
-    await asyncio.gather(*(client.settle(_SETTLE_S) for client in clients.values()))
-    await pool.aclose()

@@ -297,7 +297,7 @@ class Session:
         """
 
         async def work(_: object) -> dict[str, Any]:
-            client = await self.runner.client(endpoint)
+            client = await self.runner.clients.at(endpoint)
             try:
                 async with asyncio.timeout(within_s):
                     answer = await client.send(protocol.account_request())
@@ -311,7 +311,7 @@ class Session:
 
     def limits(self) -> Limiter | None:
         """The account's rate limits, where the API has been asked for anything."""
-        return self.runner.limits(self.endpoints.configured())
+        return self.runner.clients.limits(self.endpoints.configured())
 
     def unfinished(self) -> list[Record]:
         """The predictions of history whose end is not known, and that nothing here follows.
@@ -346,13 +346,13 @@ class Session:
         endpoint = self.endpoints.configured()
 
         async def work(publish: Callable[[str], None]) -> int:
-            return await merge(await self.runner.client(endpoint), query, publish)
+            return await merge(await self.runner.clients.at(endpoint), query, publish)
 
         return now(work, tell)
 
     def close(self) -> None:
         """End the embedded engine and forget what was looked up; connections end with the loop."""
-        self.runner.forget()
+        self.runner.lookups.forget()
         self.endpoints.close()
 
 

@@ -110,7 +110,7 @@ LAYERS = (
     ("aliases", "filed", "searching", "settings", "spending", "tokens"),
     ("endpoint", "explorer", "job", "recording", "source"),
     ("replies", "uploading"),
-    ("order",),
+    ("clients", "crowds", "order"),
     ("call_code", "describing", "lookups", "moving", "remote", "sending", "shelf"),
     ("adopting", "batch_order", "consent", "paying", "replaying", "resuming"),
     ("leftover",),

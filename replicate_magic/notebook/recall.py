@@ -312,7 +312,7 @@ async def _search(text: str) -> list[Found]:
     endpoint = await bridge.apart(session.endpoints.configured)
     if not endpoint.token:
         return []
-    client = await session.runner.client(endpoint)
+    client = await session.runner.clients.at(endpoint)
     answer = await client.send(search_request(text, _MOST_FOUND))
     read = answers.read_object(answer, subject="the search")
     models = [answers.object_in(one, "model") for one in answers.objects_in(read, "models")]

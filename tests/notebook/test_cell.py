@@ -250,9 +250,11 @@ def test_the_token_is_in_nothing_that_is_saved(execute, replicate):
         "%%replicate acme/poet\nhi",
         "%%replicate acme/poet --dry-run\nhi",
         "%%replicate acme/nobody\nhi",
-        "import replicate_magic.session as s; s.the_session().configured()",
-        "s.the_session()._clients",
+        "import replicate_magic.session as s; s.the_session().endpoints.configured()",
+        "s.the_session().runner.clients.__dict__",
     )
+    assert "<Endpoint " in cells[3].text
+    assert "<Endpoint " in cells[4].text
     assert replicate.token not in json.dumps([cell.raw for cell in cells])
 
 
