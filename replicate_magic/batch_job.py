@@ -65,7 +65,7 @@ class BatchJob:
         `row.NAME…` for the rows it came from. A request that has no prediction has no `id`, the
         status `not sent`, `waiting` or `running`, and perhaps its `error`.
         """
-        return frame_of(self.tally, self._batch.asked)
+        return frame_of(self.tally, self._batch.requests.asked)
 
     @property
     def done(self) -> bool:

@@ -9,56 +9,32 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from replicate_magic import bridge, errors, paying
-from replicate_magic.adopting import created_meanwhile
-from replicate_magic.api.pace import Pace
-from replicate_magic.batch_order import (
-    Asked,
-    kept_item,
-    refusal,
-    refuse,
-    runs_elsewhere,
-    runs_here,
-    told_inputs,
-)
-from replicate_magic.cell.many import with_seed
-from replicate_magic.cell.once import rereadable
-from replicate_magic.cell.plan import Draft, Request, plan
-from replicate_magic.cell.schema import read_schema
+from replicate_magic import bridge, errors
+from replicate_magic.batch_order import runs_elsewhere, runs_here
+from replicate_magic.batch_requests import Requests, kept
 from replicate_magic.failure import short_why
 from replicate_magic.order import Order
-from replicate_magic.prediction import Prediction
-from replicate_magic.recording import fetched, prediction_of
 from replicate_magic.resuming import best_runs
 from replicate_magic.runner import Known
 from replicate_magic.runs.batch_items import BatchRecord
 from replicate_magic.runs.history import the_history
-from replicate_magic.sending import create_of, read_bytes
-from replicate_magic.tally import Entry, Tally
+from replicate_magic.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from replicate_magic.api.protocol import Create
+    from replicate_magic.api.pace import Pace
     from replicate_magic.batch_order import BatchOrder
     from replicate_magic.cell.many import Item
-    from replicate_magic.cell.plan import Target
-    from replicate_magic.cell.schema import Schema
     from replicate_magic.job import Ended
-    from replicate_magic.lookups import Found
+    from replicate_magic.prediction import Prediction
     from replicate_magic.runner import Runner
-    from replicate_magic.runs.batch_items import BatchItem
-    from replicate_magic.runs.record import Record
 
-T = TypeVar("T")
-
-_AT_ONCE = 200  # requests that are planned, or kept, before the loop does something else
 _NO_MORE = (errors.InsufficientCredit, errors.OverBudget, errors.Unauthorized)
 """After one of these no further create would fare better."""
 
@@ -79,25 +55,19 @@ class Batch:
 
     Attributes:
         tally: what is known of it.
-        asked: by the number of each request.
+        requests: what is to be sent.
         why: what ended it early, or an empty string.
     """
 
     def __init__(self, runner: Runner, order: BatchOrder) -> None:
         self.tally = Tally(order.batch_id, order.total, time.monotonic())
-        self.asked: dict[int, Asked] = {}
+        self.requests = Requests(runner, order, self.tally, self._change)
         self.why = ""
         self._runner = runner
         self._order = order
         self._publish: Callable[[News], None] = lambda _: None
-        self._found: dict[Target, Found] = {}
-        self._schemas: dict[Target, Schema] = {}
-        self._known: dict[int, Record] = {}
-        self._paces: dict[Target, Pace] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._watched: dict[int, asyncio.Event] = {}
-        self._skipped: set[int] = set()
-        self._adopted: set[int] = set()
         self._reading = asyncio.Lock()
         self._source: Iterator[Item] = iter(())
 
@@ -120,7 +90,7 @@ class Batch:
         return self.tally
 
     async def _run_all(self) -> None:
-        await self._look_up()
+        await self.requests.look_up()
         if self._order.total is None:
             self._source = iter(self._order.items)
             await self._begin()
@@ -133,14 +103,14 @@ class Batch:
         finally:
             self._settle()
             end = partial(the_history().end_batch, self._order.batch_id, "ended")
-            bridge.here().watch(self._kept(end))
+            bridge.here().watch(kept(self._order, end))
             if self._order.conditions.log:
                 await self._runner.writer().settled()
 
     async def rehearse(self) -> None:
         """Look up and check all of it, as `run` does, and send nothing."""
-        await self._look_up()
-        await self._prepared()
+        await self.requests.look_up()
+        await self.requests.prepared()
 
     # -- from outside; on the loop's thread --------------------------------------------------------
 
@@ -148,8 +118,8 @@ class Batch:
         """Cancel one request, or do not send it."""
         if task := self._tasks.get(number):
             task.cancel()
-        elif number in self.asked and self.tally.entry(number).phase == "waiting":
-            self._leave(number, error="Canceled before it was sent.")
+        elif number in self.requests.asked and self.tally.entry(number).phase == "waiting":
+            self.requests.leave(number, error="Canceled before it was sent.")
 
     def look(self, number: int) -> None:
         """Somebody looks at a request: from now on its stream is read."""
@@ -169,15 +139,15 @@ class Batch:
             if self._order.resumed:
                 await self._drive()
                 runs = await bridge.apart(partial(the_history().batch_runs, batch_id))
-                self._known = best_runs(runs)
+                self.requests.known = best_runs(runs)
             yield
         finally:
             self._runner.batches.discard(here)
             leave = partial(the_history().leave_batch, batch_id)
-            bridge.here().watch(self._kept(leave))
+            bridge.here().watch(kept(self._order, leave))
 
     async def _begin(self) -> None:
-        await self._kept(partial(the_history().begin_batch, self._record()))
+        await kept(self._order, partial(the_history().begin_batch, self._record()))
         if not self._order.resumed:
             await self._drive()
 
@@ -188,139 +158,26 @@ class Batch:
             CellError: another one does.
         """
         batch_id = self._order.batch_id
-        if other := await self._kept(partial(the_history().drive_batch, batch_id)):
+        if other := await kept(self._order, partial(the_history().drive_batch, batch_id)):
             raise runs_elsewhere(batch_id, other)
 
-    async def _look_up(self) -> None:
-        for target in self._order.endpoints:
-            found = await self._runner.known(self._order_of(target))
-            self._found[target] = found
-            self._schemas[target] = read_schema(found.described.openapi)
-            earlier = await bridge.apart(partial(the_history().last_runs, str(target)))
-            self._paces[target] = Pace(seconds for seconds, _ in earlier if seconds is not None)
-
     async def _ready(self) -> list[Item]:
-        """All requests, as `_prepared`, and paid for; where that is refused, history has none."""
+        """All requests, checked and paid for; where that is refused, history has none."""
         await self._begin()
         try:
-            items = await self._prepared()
-            await self._adopt(items)
-            await self._afford(items)
+            items = await self.requests.prepared()
+            await self.requests.adopt(items)
+            await self.requests.afford(items)
         except BaseException:
             if not self._order.resumed:
-                await self._kept(partial(the_history().drop_batch, self._order.batch_id))
+                await kept(self._order, partial(the_history().drop_batch, self._order.batch_id))
             raise
         return items
-
-    async def _prepared(self) -> list[Item]:
-        """All requests, checked against the models' schemas and kept; a refused one ends it all."""
-        items: list[Item] = []
-        refused: list[str] = []
-        rows: list[BatchItem] = []
-        for item in self._order.items:
-            try:
-                items.append(self._taken(item, rows))
-            except errors.CellError as error:
-                refused.append(refusal(item, error))
-            if len(rows) >= _AT_ONCE:
-                await self._keep_items(rows)
-        refuse(refused)
-        await self._keep_items(rows)
-        return items
-
-    def _taken(self, item: Item, rows: list[BatchItem]) -> Item:
-        """A request with its seed, checked, entered in the tally and ready to be kept.
-
-        Raises:
-            CellError: its input makes no sense.
-        """
-        schema = self._schemas[item.target]
-        if item.seeds:
-            item = replace(item, draft=with_seed(item.draft, schema, item.repeat))
-        request = plan(item.target, rereadable(item.draft), schema, read_bytes)
-        self._enter(item, request)
-        rows.append(kept_item(item, request))
-        return item
-
-    def _enter(self, item: Item, request: Request) -> None:
-        self.asked[item.number] = Asked(
-            origin=self._order.endpoints[item.target].base,
-            inputs=told_inputs(request),
-            row=item.row,
-            local=self._local(item),
-        )
-        self.tally.add(
-            Entry(
-                number=item.number,
-                model=str(item.target),
-                prompt=request.prompt,
-                params=item.params,
-                prediction=Prediction(model=str(item.target)),
-            )
-        )
-        resumed, known = self._order.resumed, self._known.get(item.number)
-        if known and known.raw.get("status") == "succeeded":
-            self._leave(item.number, prediction=prediction_of(known), reused=True)
-        elif resumed and item.number in resumed.lost:
-            self._leave(item.number, error=resumed.lost[item.number])
-
-    def _leave(self, number: int, **values: Any) -> None:
-        """A request that is not to be sent."""
-        self._skipped.add(number)
-        self._change(number, phase="done", **values)
-
-    async def _keep_items(self, rows: list[BatchItem]) -> None:
-        some, rows[:] = list(rows), []
-        if some and not self._order.resumed:
-            await self._kept(partial(the_history().add_items, self._order.batch_id, some))
-
-    async def _kept(self, work: Callable[[], T]) -> T | None:
-        await asyncio.sleep(0)
-        return await bridge.in_turn(work) if self._order.conditions.log else None
 
     def _record(self) -> BatchRecord:
         return BatchRecord(
             id=self._order.batch_id, total=self._order.total, settings=self._order.settings
         )
-
-    async def _adopt(self, items: list[Item]) -> None:
-        """Requests that were created, and whose process died before it knew, are not sent again."""
-        resumed = self._order.resumed
-        missing = [one for one in items if one.number not in self._known.keys() | self._skipped]
-        if resumed is None or not missing:
-            return
-        for target, endpoint in self._order.endpoints.items():
-            if target.kind == "cog":
-                continue  # such a server keeps none
-            described = self._found[target].described
-            creates = {
-                one.number: (self._create_of(one), described.official)
-                for one in missing
-                if one.target == target
-            }
-            client = await self._runner.clients.at(endpoint)
-            found = await created_meanwhile(client, creates, resumed.since)
-            for number, raw in found.items():
-                record = replace(fetched(raw, endpoint.base), model=str(target))
-                record = replace(record, local=self.asked[number].local)
-                await self._kept(partial(the_history().save, record))
-                self._known[number] = record
-                self._adopted.add(number)
-
-    async def _afford(self, items: list[Item]) -> None:
-        """Refuse all where they may cost too much; what history answers is not known yet."""
-        if self._order.conditions.reuse != "off":
-            return
-        missing = Counter(
-            one.target for one in items if one.number not in self._known.keys() | self._skipped
-        )
-        own, kernel = self._order.conditions.spending, self._runner.purse
-        await paying.afford(own, missing, self._found, kernel)
-
-    def _create_of(self, item: Item) -> Create:
-        request = plan(item.target, rereadable(item.draft), self._schemas[item.target], read_bytes)
-        order = self._order_of(item.target)
-        return create_of(request, self._found[item.target].described, order.conditions)
 
     # -- the work ----------------------------------------------------------------------------------
 
@@ -347,7 +204,7 @@ class Batch:
                 item = await self._read()
             else:
                 item = next(self._source, None)
-            if item is None or item.number not in self._skipped:
+            if item is None or item.number not in self.requests.skipped:
                 return item
         return None
 
@@ -355,15 +212,8 @@ class Batch:
         """The next request of a generator that makes sense; one that does not is told and left."""
         async with self._reading:
             while not self.why and (item := await self._pulled()):
-                rows: list[BatchItem] = []
-                try:
-                    item = self._taken(item, rows)
-                except errors.CellError as error:
-                    self._enter(item, Request(target=item.target, input={}))
-                    self._leave(item.number, error=str(error))
-                else:
-                    await self._keep_items(rows)
-                    return item
+                if taken := await self.requests.taken_up(item):
+                    return taken
         return None
 
     async def _pulled(self) -> Item | None:
@@ -378,7 +228,7 @@ class Batch:
 
     async def _one(self, item: Item) -> None:
         """Run one request to its end, whatever that is."""
-        number, pace = item.number, self._paces[item.target]
+        number, pace = item.number, self.requests.paces[item.target]
         self._change(number, phase="running")
         pace.running += 1
         try:
@@ -401,10 +251,10 @@ class Batch:
 
     async def _run(self, item: Item) -> Ended:
         """A request that history has, and whose end it has not, is followed and not sent again."""
-        order = self._order_of(item.target, item)
-        known = self._known.get(item.number)
+        order, requests = self._order_of(item), self.requests
+        known = requests.known.get(item.number)
         publish = partial(self._saw, item.number)
-        if known and (not known.final or item.number in self._adopted):
+        if known and (not known.final or item.number in requests.adopted):
             with suppress(errors.NotFound):
                 followed = Known(known, order.endpoint, order.conditions)
                 return await self._runner.rejoin(
@@ -412,26 +262,17 @@ class Batch:
                 )
         return await self._runner.run(order, publish, previewed=False)
 
-    def _order_of(self, target: Target, item: Item | None = None) -> Order:
+    def _order_of(self, item: Item) -> Order:
         """What is to run now: the time of each request begins when it is taken up."""
-        endpoint = self._order.endpoints[target]
-        conditions = replace(self._order.conditions, began_s=time.monotonic(), stream=False)
-        if item is None:
-            return Order(endpoint, target, Draft(inputs={}), conditions)
         conditions = replace(
-            conditions,
-            local=self._local(item),
-            pace=self._paces[target],
+            self._order.conditions,
+            began_s=time.monotonic(),
+            stream=False,
+            local=self.requests.local_of(item),
+            pace=self.requests.paces[item.target],
             watched=self._watched.setdefault(item.number, asyncio.Event()),
         )
-        return Order(endpoint, target, item.draft, conditions)
-
-    def _local(self, item: Item) -> dict[str, Any]:
-        return {
-            **self._order.conditions.local,
-            "batch": self._order.batch_id,
-            "batch_item": item.number,
-        }
+        return Order(self._order.endpoints[item.target], item.target, item.draft, conditions)
 
     # -- news --------------------------------------------------------------------------------------
 

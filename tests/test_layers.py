@@ -117,6 +117,7 @@ LAYERS = (
     ("runner",),
     ("creating",),
     ("asking",),
+    ("batch_requests",),
     ("batch_run",),
     ("batch_job", "session"),
     ("again", "batching", "left_behind", "looking"),
