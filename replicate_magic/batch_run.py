@@ -18,9 +18,9 @@ from replicate_magic import bridge, errors
 from replicate_magic.batch_order import runs_elsewhere, runs_here
 from replicate_magic.batch_requests import Requests, kept
 from replicate_magic.failure import short_why
+from replicate_magic.known import Known
 from replicate_magic.order import Order
 from replicate_magic.resuming import best_runs
-from replicate_magic.runner import Known
 from replicate_magic.runs.batch_items import BatchRecord
 from replicate_magic.runs.history import the_history
 from replicate_magic.tally import Tally

@@ -135,7 +135,12 @@ class Endpoints:
         if engine:
             engine.close()
 
-    def _embedded(self) -> Endpoint:
+    def started(self) -> Engine:
+        """The embedded engine, which is started where it does not run.
+
+        Raises:
+            EngineUnavailable: it does not start, or its extra is not installed.
+        """
         from replicate_magic import local
 
         with self._starting:
@@ -144,7 +149,11 @@ class Endpoints:
                     self._engine = local.serve()
                 except local.EngineError as error:
                     raise errors.EngineUnavailable(str(error)) from error
-            return Endpoint(protocol.base_url(self._engine.base_url), self._engine.token)
+            return self._engine
+
+    def _embedded(self) -> Endpoint:
+        engine = self.started()
+        return Endpoint(protocol.base_url(engine.base_url), engine.token)
 
 
 def embedded_schemas() -> dict[str, dict[str, Any]]:

@@ -18,14 +18,12 @@ from replicate_magic.api.cog_protocol import read_dialect
 from replicate_magic.api.create import Conduct
 from replicate_magic.api.predict import predict, rejoin
 from replicate_magic.cell.hiding import Secrets, hidden_names, secrets_of
-from replicate_magic.cell.plan import Draft, read_target
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.clients import Clients
 from replicate_magic.crowds import Crowds
 from replicate_magic.job import Ended, too_late
-from replicate_magic.lookups import Ask, Lookups, is_hash
+from replicate_magic.lookups import Ask, Lookups
 from replicate_magic.moving import fetcher, sent_ahead, written_in
-from replicate_magic.order import Order
 from replicate_magic.prediction import Created, Prediction
 from replicate_magic.recording import Notes, Recorder, Writer, prediction_of
 from replicate_magic.runs.history import the_history
@@ -39,11 +37,11 @@ if TYPE_CHECKING:
     from replicate_magic.api.uploads import Memory
     from replicate_magic.cell.plan import Request
     from replicate_magic.endpoint import Endpoint, Endpoints
+    from replicate_magic.known import Known
     from replicate_magic.lookups import Found
-    from replicate_magic.order import Conditions
+    from replicate_magic.order import Conditions, Order
     from replicate_magic.prediction import Event
     from replicate_magic.runs.history import History
-    from replicate_magic.runs.record import Record
 
     Publish = Callable[[Prediction], None]
     _Follow = Callable[[Client, Story, Recorder], Awaitable[bool]]
@@ -52,26 +50,6 @@ _PATIENCE_S = 0.2  # a look-up that takes longer is shown; a model's name misspe
 _REFUSED = (errors.InputError, errors.InvalidInput, errors.NotFound)
 """Nothing is created then, so that it may be tried again with what is known by then."""
 _CHANGED = "the model has changed"
-
-
-class Known(NamedTuple):
-    """A prediction of history, and how it is to be followed."""
-
-    record: Record
-    endpoint: Endpoint
-    conditions: Conditions
-
-    def order(self) -> Order:
-        """What it was that ran.
-
-        Raises:
-            CellError: its row names no model.
-        """
-        target = read_target(self.record.model)
-        version = self.record.raw.get("version")
-        if target.kind == "model" and is_hash(version):
-            target = replace(target, kind="version", version=str(version))
-        return Order(self.endpoint, target, Draft(inputs={}), self.conditions)
 
 
 class _Told(NamedTuple):
@@ -243,18 +221,23 @@ class Runner:
             story.add(secrets.event(event))
             recorder.saw(event, story.latest)
 
-        self.running[known.record.id] += 1
-        with suppress(errors.ReplicateMagicError):  # the model's shape only helps to draw
-            story.priced(paying.pricer(known.order().target, None))
-            ask = Ask(client, known.order(), story.add)
-            found = await self._look_up(ask, story, or_old=True)
-            story.priced(paying.pricer(ask.order.target, found))
-            schema = read_schema(found.described.openapi)
-            story.change(shape=schema.shape or story.latest.shape)
-            secrets = replace(secrets, names=secrets.names | secrets_of(schema, {}).names)
+        async def learn() -> None:
+            """What the model gives: that only helps to draw it."""
+            nonlocal secrets
+            with suppress(errors.ReplicateMagicError):
+                story.priced(paying.pricer(known.order().target, None))
+                ask = Ask(client, known.order(), story.add)
+                found = await self._look_up(ask, story, or_old=True)
+                story.priced(paying.pricer(ask.order.target, found))
+                schema = read_schema(found.described.openapi)
+                story.change(shape=schema.shape or story.latest.shape)
+                secrets = replace(secrets, names=secrets.names | secrets_of(schema, {}).names)
+
+        prediction_id, subject = known.record.id, known.record.model
+        self.running[prediction_id] += 1
         conduct = self.conduct(known.endpoint, known.conditions, recorder)
         conduct = replace(conduct, cancels=cancels)
-        return await rejoin(client, known.record.id, conduct, emit, subject=known.record.model)
+        return await rejoin(client, prediction_id, conduct, emit, subject=subject, before=learn)
 
     async def _predict(
         self, client: Client, order: Order, story: Story, recorder: Recorder

@@ -19,8 +19,9 @@ from replicate_magic.cell.plan import Draft
 from replicate_magic.endpoint import Endpoints
 from replicate_magic.failure import carry, explain_interrupt, explain_wait
 from replicate_magic.job import Job
+from replicate_magic.known import Known
 from replicate_magic.order import Conditions, Order
-from replicate_magic.runner import Known, Runner
+from replicate_magic.runner import Runner
 from replicate_magic.runs import history
 from replicate_magic.runs.history import the_history
 from replicate_magic.sending import asking_for, create_of, request_of, secrets_in

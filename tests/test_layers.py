@@ -112,7 +112,7 @@ LAYERS = (
     ("replies", "uploading"),
     ("clients", "crowds", "order"),
     ("call_code", "describing", "lookups", "moving", "remote", "sending", "shelf"),
-    ("adopting", "batch_order", "consent", "paying", "replaying", "resuming"),
+    ("adopting", "batch_order", "consent", "known", "paying", "replaying", "resuming"),
     ("leftover",),
     ("runner",),
     ("creating",),

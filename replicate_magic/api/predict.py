@@ -29,7 +29,7 @@ from replicate_magic.prediction import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from replicate_magic.api.client import Client
     from replicate_magic.api.create import Conduct
@@ -102,6 +102,7 @@ async def rejoin(
     emit: Callable[[Event], None],
     *,
     subject: str,
+    before: Callable[[], Awaitable[object]] | None = None,
 ) -> bool:
     """Follow a prediction that exists already to its end, and report what happens.
 
@@ -111,6 +112,7 @@ async def rejoin(
         conduct: how; what is about creating has no meaning here.
         emit: told of each event.
         subject: what errors call it.
+        before: what comes first; the prediction can be cancelled while that takes its time.
 
     Returns:
         Whether it came to its own end; `False` where the deadline ended the watching of it.
@@ -122,8 +124,11 @@ async def rejoin(
             `conduct.cancels()`.
     """
     run = _Run(client, conduct, emit, subject)
+    run.raw = {"id": prediction_id}  # enough to cancel it
 
     async def work() -> None:
+        if before:
+            await before()
         await run.find(prediction_id)
         await run.follow()
 
@@ -184,7 +189,6 @@ class _Run:
 
     async def find(self, prediction_id: str) -> None:
         """Ask for a prediction that exists already."""
-        self.raw = {"id": prediction_id}  # enough to cancel it
         self.raw = await self._get(prediction_id)
         age_s = answers.age_s(self.raw, self._client.server_time())
         self._created_s = self._loop.time() - age_s

@@ -244,6 +244,12 @@ COMMANDS = (
     ),
     Command(name="logout", help="take the token of login away"),
     Command(
+        name="serve", help="start the engine on this machine, for other clients in this kernel too",
+        options=(
+            Option(name="stop", kind="flag", help="end it, and what it is running"),
+        ),
+    ),
+    Command(
         name="status",
         help="the API, the token's place, the account and its limits, the history, versions",
     ),

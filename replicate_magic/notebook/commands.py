@@ -93,6 +93,7 @@ class Commands:
             "alias": setup_commands.alias,
             "login": setup_commands.login,
             "logout": setup_commands.logout,
+            "serve": self._serve,
             "status": self._status,
         }
         return does[name](line)
@@ -199,7 +200,7 @@ class Commands:
             again = look_for_left(_tell)
             records = [*(one for one in again if one.final), *the_session().unfinished()]
             if not records:
-                _tell("Every run in the history has ended.")
+                _tell(_nothing_left(len(the_session().background())))
                 return None
             for record in records:
                 try:
@@ -272,10 +273,26 @@ class Commands:
         _tell(f"{count(made, 'run')} read from {line.word}.")
         return the_history().frame(Query())
 
+    def _serve(self, line: CommandLine) -> Any:
+        from replicate_magic.notebook import serving
+
+        if line.options.get("stop"):
+            _tell(serving.stop())
+            return None
+        return serving.serve()
+
     def _status(self, _line: CommandLine) -> Any:
         from replicate_magic.notebook.status import status
 
         return status(most_outputs_bytes=self._most_outputs_bytes, place=self._place)
+
+
+def _nothing_left(running: int) -> str:
+    """Why nothing is attached to."""
+    if running:
+        jobs = f"{count(running, 'job')} {'runs' if running == 1 else 'run'}"
+        return f"Nothing but what this kernel runs itself: {jobs}. %replicate wait waits for that."
+    return "Every run in the history has ended."
 
 
 def _query(line: CommandLine) -> Query:

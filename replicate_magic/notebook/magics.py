@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _NAMES = ("run", "help", *(command.name for command in COMMANDS))
 _HELP = {"-h", "--help"}
 _GB = 1_000_000_000
-_LATER = ("serve",)
 
 
 @magics_class
@@ -118,8 +117,6 @@ class ReplicateMagics(Configured):
 
 
 def _no_command(command: str) -> str:
-    if command in _LATER:
-        return f"%replicate {command} is not part of this version of replicate_magic."
     if names_a_model(command):
         return f"A model is run with %replicate run {command}, or with %%replicate {command}."
     return (

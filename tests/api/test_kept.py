@@ -406,6 +406,21 @@ def test_a_click_on_cancel_cancels_what_is_attached(replicate):
     assert len(replicate.seen("cancel")) == 1
 
 
+def test_a_click_on_cancel_cancels_while_the_model_is_still_looked_up(replicate):
+    """What the model gives is looked up first, only to be drawn better."""
+    replicate.tells(say("Once"), hold())
+    job = rm.start("acme/poet", prompt="x", log=False)
+    replicate.until(lambda: job.prediction.text == "Once")
+    raw = {**replicate.predictions[0], "version": "f" * 64}
+    record = Record(raw=raw, model="acme/slow", origin=f"{replicate.url}/v1")
+    for route in ("model", "version", "versions"):
+        replicate.fails(route, always=late(60))
+    attached = session.the_session().attach(record, Conditions(), Clicked(NoView()))
+
+    assert attached.prediction.status == "canceled"
+    assert len(replicate.seen("cancel")) == 1
+
+
 class Clicked(NoView):
     """A view whose Cancel is clicked as soon as anything is drawn."""
 

@@ -139,7 +139,6 @@ MISTAKES = {
     "%%replicate\nhi": "No model is named",
     "%%replicate acme/poet prompt=a\nhi": "given twice",
     "%replicate runn acme/poet": "Did you mean run?",
-    "%replicate serve": "not part of this version",
     "%replicate acme/poet hi": "%replicate run acme/poet",
     "%%replicate acme/poet n = 3\nhi": "No blanks around `=`",
     "%%replicate acme/poet --wait 5\nhi": "--wait=5",

@@ -213,7 +213,8 @@ def test_a_plot_is_a_picture(execute, replicate):
         ("attach a b", "b is one word too many: write %replicate attach [ID]."),
         ("attach nothing", "No run of the history has an id that begins with nothing"),
         ("statu", "Did you mean status?"),
-        ("serve x", "not part of this version"),
+        ("serve x", "x is one word too many: write %replicate serve."),
+        ("serve --stop", "No engine runs in this kernel"),
         ("show", "Write %replicate show ID."),
         ("show nothing", "asked for at the API by its whole id"),
         (f"show {'q' * 26}", "There is no API token to ask Replicate with: %replicate login"),
@@ -291,6 +292,46 @@ def test_attach_draws_what_a_dead_kernel_had_begun(execute, replicate, environme
     assert "Once upon a time" in again.text
     assert len(replicate.seen("create")) == 1
     assert not replicate.seen("cancel")
+
+
+CLIENT = """
+import replicate
+model = replicate.Client(base_url=_.base_url, api_token=_.token).models.get("local/waifu2x")
+print(model.name)
+"""
+
+
+@pytest.mark.slow
+def test_serve_starts_the_engine_of_this_kernel_for_other_clients(execute):
+    started, client, again, status, ended, after, restarted = execute(
+        "%replicate serve",
+        CLIENT,
+        "e = %replicate serve\nprint(e.base_url, e.token)",
+        "%replicate status",
+        "%replicate serve --stop",
+        "print(e, e.alive)",
+        "f = %replicate serve\nprint(f.token != e.token)",
+    )
+    address, token = again.printed.split()
+
+    assert address in started.text
+    assert "local/smollm2-135m-instruct" in started.bundles[0]["text/html"]
+    assert token not in json.dumps([one.raw for one in (started, status, ended, after)])
+    assert client.printed == "waifu2x\n"
+    assert f"runs at {address}" in status.text
+    assert "The engine has ended" in ended.printed
+    assert "has ended; it was at" in after.printed
+    assert after.printed.endswith("False\n")
+    assert restarted.printed == "True\n"
+
+
+def test_attach_tells_of_what_this_kernel_runs_itself(execute, replicate):
+    replicate.tells(say("Once"), hold(), become("succeeded"))
+    start = "import replicate_magic as rm\njob = rm.start('acme/poet', prompt='x')"
+    wait = "while not job.prediction.id: pass"
+    *_, nothing = execute(start, wait, "%replicate attach")
+
+    assert nothing.printed.startswith("Nothing but what this kernel runs itself: 1 job runs.")
 
 
 @pytest.mark.model
