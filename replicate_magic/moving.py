@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.api.files import Previews
 from replicate_magic.api.savings import Savings
+from replicate_magic.cell.files import MOST_FILE_BYTES
 from replicate_magic.cell.objects import LargeFile, SentFile
-from replicate_magic.cell.plan import MOST_FILE_BYTES
 from replicate_magic.errors import InputError
 from replicate_magic.prediction import Fetched
 from replicate_magic.progress import Progress

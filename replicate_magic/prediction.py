@@ -1,7 +1,8 @@
 """Owns what a prediction is, the events that change it, and how they do; must not do any I/O.
 
 A `Prediction` is a snapshot. The client reports events, `fold` turns a snapshot and an event into
-the next snapshot, and views draw whichever snapshot they are handed.
+the next snapshot, and views draw whichever snapshot they are handed. The three stand together,
+however long that is: another event is a class here, a field of the snapshot and a branch of `fold`.
 """
 
 from __future__ import annotations

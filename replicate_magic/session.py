@@ -320,10 +320,9 @@ class Session:
         Raises:
             HistoryError: the history cannot be read.
         """
-        found = the_history().unfinished()
         return [
             record
-            for record in found
+            for record in the_history().unfinished()
             if not self.runner.running[record.id]
             and not record.local.get("lost")
             and not record.local.get("remote")  # somebody else's, who sees to it

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.api.uploads import Upload
+from replicate_magic.cell.files import MOST_FILE_BYTES, media_type_of
 from replicate_magic.cell.grammar import Given
 from replicate_magic.cell.objects import Encoded, as_file
-from replicate_magic.cell.plan import MOST_FILE_BYTES, media_type_of
 from replicate_magic.cell.schema import InputField
 from replicate_magic.errors import InputError
 

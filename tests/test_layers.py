@@ -104,7 +104,7 @@ LAYERS = (
     ("difference", "failure", "progress", "story", "tally"),
     ("cell",),
     ("api.answers", "api.bucket", "api.protocol", "api.pace", "api.rates", "api.sse"),
-    ("api.cog_protocol", "api.operations"),
+    ("api.cog_protocol", "api.file_answers", "api.operations"),
     ("api.address", "api.composed"),
     ("api", "runs", "views", "bridge"),
     ("aliases", "filed", "searching", "settings", "spending", "tokens"),
@@ -131,6 +131,7 @@ PURE = (
     "plain", "errors", "chunks", "prediction", "call_code", "difference", "failure", "story",
     "tally", "cell", "settings", "spending",
     "api.address", "api.answers", "api.bucket", "api.cog_protocol", "api.composed",
+    "api.file_answers",
     "api.operations", "api.protocol", "api.pace", "api.rates", "api.sse",
 )  # fmt: skip
 ROOMS = ("api", "runs", "views", "local", "bridge")

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-import mimetypes
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from replicate_magic import errors
-from replicate_magic.cell.plan import media_type_of
 from replicate_magic.plain import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+PAGES = {"text/html", "application/xhtml+xml"}
+"""The media types of what is there for people, such as a page to sign in at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def read_value(answer: Answer, *, subject: str) -> Any:
             return json.loads(answer.body)
         except (ValueError, RecursionError):
             kind = "text/html"
-    if kind in _PAGES:
+    if kind in PAGES:
         raise errors.UnexpectedAnswer(
             f"{subject}: {_described(answer)} Is REPLICATE_BASE_URL right, and does no proxy or "
             "sign-in page stand in between?"
@@ -174,78 +174,8 @@ def _moment(value: Any) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-# -- files that a model gave --------------------------------------------------------------------
-
-_UNKNOWN = "application/octet-stream"
-_PAGES = {"text/html", "application/xhtml+xml"}
-_SAYS_NOTHING = {_UNKNOWN, "binary/octet-stream", "application/binary", "application/x-download"}
-
-
-def file_type(start: bytes, declared: str, url: str) -> str:
-    """A file's media type: by its first bytes, else as declared, else by the URL's name."""
-    if (told := media_type_of(start)) != _UNKNOWN:
-        return told
-    kind = declared.partition(";")[0].strip().lower()
-    if re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind, re.ASCII) and kind not in _SAYS_NOTHING:
-        return kind
-    return type_in_name(url_name(url)) or _UNKNOWN
-
-
-def url_name(url: str) -> str:
-    """The last part of a URL's path as it is written there; empty for a `data:` URL."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return "" if parts.scheme == "data" else parts.path.rpartition("/")[2]
-
-
-def type_in_name(name: str) -> str | None:
-    """The media type that a file's name tells, if it does."""
-    return mimetypes.guess_type(f"file.{name.rpartition('.')[2]}")[0] if "." in name else None
-
-
-def is_page_instead(declared: str, url: str) -> bool:
-    """Whether HTML is declared where the URL names a file of another kind: a sign-in page."""
-    kind = declared.partition(";")[0].strip().lower()
-    named = type_in_name(url_name(url))
-    return kind in _PAGES and named not in {None, kind, "text/html"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """Which part of a file an answer brings, by its status and headers (RFC 9110, 14 and 15.3.7).
-
-    Attributes:
-        start: the offset of its first byte.
-        total: the whole file's length, where it is told.
-        validator: what `If-Range` takes for this very file, or an empty string.
-    """
-
-    start: int
-    total: int | None
-    validator: str
-
-
-def read_extent(status: int, headers: Mapping[str, str]) -> Extent | None:
-    """The extent of a good answer with a file; `None` for a part that is not told."""
-    if headers.get("content-encoding", "identity") != "identity":
-        return Extent(start=0, total=None, validator="") if status == 200 else None
-    tag = headers.get("etag", "")
-    validator = tag if tag.startswith('"') else headers.get("last-modified", "")
-    if status == 200:
-        length = _count(headers.get("content-length", ""))
-        return Extent(start=0, total=length, validator=validator)
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("content-range", ""), re.ASCII)
-    if status != 206 or told is None:
-        return None
-    start = _count(told[1])
-    if start is None:
-        return None
-    return Extent(start=start, total=_count(told[2]), validator=validator)
-
-
-def _count(digits: str) -> int | None:
+def number_in(digits: str) -> int | None:
+    """The whole number that a header tells, if it does."""
     return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
@@ -364,8 +294,8 @@ def read_allowance(answer: Answer, now: datetime) -> Allowance:
     Source: https://replicate.com/docs/topics/predictions/rate-limits, and the headers and words
     that the API is seen to answer.
     """
-    remaining = _count(answer.headers.get("ratelimit-remaining", ""))
-    reset_s = _count(answer.headers.get("ratelimit-reset", ""))
+    remaining = number_in(answer.headers.get("ratelimit-remaining", ""))
+    reset_s = number_in(answer.headers.get("ratelimit-reset", ""))
     if answer.status != 429:
         told = remaining is not None or (False if answer.status < 500 else None)
         return Allowance(limited=told, remaining=remaining, reset_s=reset_s)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from replicate_magic import errors
 from replicate_magic.api import answers
 from replicate_magic.api.protocol import APIRequest
-from replicate_magic.cell.plan import DATA_URL_BYTES
+from replicate_magic.cell.files import DATA_URL_BYTES
 from replicate_magic.cell.schema import read_schema
 from replicate_magic.plain import one_line, printable, without_colours
 from replicate_magic.prediction import is_final

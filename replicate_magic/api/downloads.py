@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from replicate_magic.api import answers, protocol
+from replicate_magic.api import file_answers, protocol
 from replicate_magic.api.files import data_of
 from replicate_magic.api.folder import Folder
 from replicate_magic.errors import ConnectionLost, UnexpectedAnswer
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from replicate_magic.api.answers import Extent
     from replicate_magic.api.client import Client, Incoming
+    from replicate_magic.api.file_answers import Extent
     from replicate_magic.api.folder import Part
     from replicate_magic.prediction import OutputFile
 
@@ -129,7 +129,7 @@ class Downloads:
                 declared = await self._decode(file.url, arrival)
             else:
                 declared = await self._receive(file.url, arrival, again)
-            media_type = answers.file_type(part.start, declared, file.url)
+            media_type = file_answers.file_type(part.start, declared, file.url)
             async with self._placing:
                 path, is_new = await asyncio.to_thread(
                     self._folder.place, part, file.url, media_type
@@ -216,9 +216,9 @@ def _extent(coming: Incoming, url: str) -> Extent:
         raise _UnfitError("the file has changed while it came")
     if status not in {200, 206}:
         raise _RefusedError(f"the address answers HTTP {status}")
-    if answers.is_page_instead(coming.headers.get("content-type", ""), url):
+    if file_answers.is_page_instead(coming.headers.get("content-type", ""), url):
         raise _RefusedError("a web page came in its place, perhaps to sign in")
-    extent = answers.read_extent(status, coming.headers)
+    extent = file_answers.read_extent(status, coming.headers)
     if extent is None:
         raise _UnfitError("a part of the file came that does not say which")
     return extent

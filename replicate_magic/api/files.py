@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
 
-from replicate_magic.cell.plan import media_type_of
+from replicate_magic.cell.files import media_type_of
 from replicate_magic.errors import UnexpectedAnswer
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from replicate_magic.api import answers
+from replicate_magic.api import file_answers
 
 _PART = ".replicate-", ".part"
 _STALE_S = 24 * 3600.0
@@ -196,7 +196,7 @@ def plain_name(url: str, media_type: str) -> str:
     It is one part of a path, of at most 120 bytes, begins with no dot or dash, holds no control
     character, is no device of Windows, and ends as its media type says.
     """
-    last = unquote(answers.url_name(url)).replace("\\", "/").rpartition("/")[2]
+    last = unquote(file_answers.url_name(url)).replace("\\", "/").rpartition("/")[2]
     text = unicodedata.normalize("NFC", last)
     text = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in text)
     stem, extension = _parted(text.lstrip(" .-~").rstrip(" ."), url, media_type)
@@ -212,7 +212,7 @@ def _parted(name: str, url: str, media_type: str) -> tuple[str, str]:
     stem, dot, suffix = name.rpartition(".")
     if not re.fullmatch(r"[A-Za-z0-9]{1,10}", suffix) or not dot:
         return name, _extension(url, media_type)
-    named = answers.type_in_name(name)
+    named = file_answers.type_in_name(name)
     if media_type in {named, "application/octet-stream"}:
         return stem, f".{suffix}"
     return (stem if named else name), _extension(url, media_type)
@@ -220,9 +220,9 @@ def _parted(name: str, url: str, media_type: str) -> tuple[str, str]:
 
 def _extension(url: str, media_type: str) -> str:
     """Such as `.png`: what the URL's name has where it fits, else what is usual."""
-    found = re.fullmatch(r".*(\.[A-Za-z0-9]{1,10})", answers.url_name(url))
+    found = re.fullmatch(r".*(\.[A-Za-z0-9]{1,10})", file_answers.url_name(url))
     suffix = found[1].lower() if found else ""
-    if suffix and answers.type_in_name(suffix) == media_type:
+    if suffix and file_answers.type_in_name(suffix) == media_type:
         return suffix
     if media_type == "application/octet-stream":
         return suffix or ".bin"

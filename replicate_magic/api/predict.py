@@ -1,7 +1,8 @@
 """Owns one prediction from its creation to its end; must not draw, store or know a notebook.
 
 What happens is reported as events to `emit`, a plain function that is called on the loop. Whoever
-cancels `predict` cancels the prediction at Replicate: that is its last act.
+cancels `predict` cancels the prediction at Replicate: that is its last act. Following and stopping
+share the state of one run, and a stop may come at any point of it: so both stand here.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from replicate_magic import errors
 from replicate_magic.api import answers, protocol
-from replicate_magic.cell.plan import MOST_FILE_BYTES
+from replicate_magic.cell.files import MOST_FILE_BYTES
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:

@@ -6,19 +6,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import mimetypes
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from replicate_magic.cell import chat, check, coerce
+from replicate_magic.cell import chat, check, coerce, files
 from replicate_magic.cell.address import server_address
 from replicate_magic.cell.grammar import Given, Line, split_header
-from replicate_magic.cell.objects import Encoded, LargeFile, as_file
+from replicate_magic.cell.objects import Encoded, as_file
 from replicate_magic.cell.schema import InputField, Schema
 from replicate_magic.cell.template import expand, value_of, whole_expression
 from replicate_magic.errors import CellError, InputError
@@ -28,12 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from replicate_magic.cell.template import Evaluate
-
-DATA_URL_BYTES = 256_000
-"""What Replicate takes as a data URL (https://replicate.com/docs/reference/http#predictions.create)."""
-
-MOST_FILE_BYTES = 100 * 1024 * 1024
-"""What `POST /files` takes: "Files must be less than 100MB in size"."""
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _MODEL = re.compile(
@@ -278,7 +270,7 @@ def as_sent(
         reason = "" if known.is_secret else f": {one_line(str(error))}"
         raise InputError(
             f"{known.name} cannot be sent as JSON{reason}. Nothing was sent."
-        ) from _cause(error, known)
+        ) from files.cause(error, known)
     return typed
 
 
@@ -289,20 +281,20 @@ def _typed(value: Any, known: InputField, read_bytes: Callable[[Path, int], byte
         case Given(kind="text"):
             return coerce.typed(value.text, known)
         case Given(kind="file"):
-            return _from_file(Path(value.text), known, read_bytes)
+            return files.from_path(Path(value.text), known, read_bytes)
     return _from_object(value, known, read_bytes)
 
 
 def _from_object(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:
     value = coerce.unwrapped(as_file(value, known), known)
     if isinstance(value, Encoded):
-        return _data_url(known.name, value.data, value.name)
+        return files.data_url(known.name, value.data, value.name)
     if isinstance(value, Path):
-        return _from_file(value, known, read_bytes)
+        return files.from_path(value, known, read_bytes)
     if hasattr(value, "read") and not isinstance(value, type):
-        return _from_open_file(known.name, value)
+        return files.from_open_file(known.name, value)
     if isinstance(value, bytes | bytearray | memoryview):
-        return _data_url(known.name, bytes(value), "")
+        return files.data_url(known.name, bytes(value), "")
     return _json_ready(value, known, read_bytes)
 
 
@@ -313,99 +305,7 @@ def _json_value(text: str, known: InputField) -> Any:
         shown = "(secret)" if known.is_secret else one_line(text, limit=60)
         raise InputError(
             f"{known.name}:={shown} is not JSON: {error}. Nothing was sent."
-        ) from _cause(error, known)
-
-
-def _cause(error: Exception, known: InputField) -> Exception | None:
-    """What an error is chained to; a traceback would show the secret that it quotes."""
-    return None if known.is_secret else error
-
-
-def _from_file(path: Path, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> str:
-    """A file input gets a data URL; a text input gets the file's text, a secret without its end."""
-    shown = "(secret)" if known.is_secret else path  # it may be one that begins with an @
-    try:
-        data = read_bytes(path.expanduser(), DATA_URL_BYTES + 1)
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, no such user's home
-        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise InputError(f"{known.name}=@{shown}: {reason}. Nothing was sent.") from _cause(
-            error, known
-        )
-    if known.is_free_text or (known.is_secret and not known.is_file):
-        _refuse_large(known.name, data)
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{known.name} takes text, and {shown} is none. Nothing was sent."
-            ) from _cause(error, known)
-        return text.rstrip("\r\n") if known.is_secret else text
-    if len(data) > DATA_URL_BYTES:
-        media_type = _media_type(data, path.name)
-        return LargeFile(name=path.name, media_type=media_type, path=path.expanduser())
-    return _data_url(known.name, data, path.name)
-
-
-def _from_open_file(name: str, file: Any) -> str:
-    """A file opened as text gives its text, any other a data URL."""
-    try:
-        data = file.read(MOST_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name} is a file that cannot be read: {error}. Nothing was sent."
-        ) from error
-    if isinstance(data, str):
-        _refuse_large(name, data)
-        return data
-    path = getattr(file, "name", "")
-    return _data_url(name, data, path if isinstance(path, str) else "")
-
-
-def _data_url(name: str, data: bytes, file_name: str) -> str:
-    """A data URL; of what is too large for one, what is sent ahead."""
-    media_type = _media_type(data, file_name)
-    if len(data) > MOST_FILE_BYTES:
-        raise InputError(
-            f"{name} is a file of more than {MOST_FILE_BYTES:,} bytes, which Replicate does not "
-            "take. Put it at an https:// address and give that. Nothing was sent."
-        )
-    if len(data) > DATA_URL_BYTES:
-        return LargeFile(name=Path(file_name).name or name, media_type=media_type, data=data)
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
-
-
-def _media_type(data: bytes, file_name: str) -> str:
-    return mimetypes.guess_type(file_name)[0] or media_type_of(data)
-
-
-def _refuse_large(name: str, data: bytes | str) -> None:
-    if len(data) > DATA_URL_BYTES:
-        raise InputError(
-            f"{name} is a text of more than {DATA_URL_BYTES:,} bytes, which is what a request "
-            "takes. Nothing was sent."
-        )
-
-
-_MAGIC_BYTES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"ID3", "audio/mpeg"),
-    (b"OggS", "audio/ogg"),
-)
-
-
-def media_type_of(data: bytes) -> str:
-    """The media type that a file's first bytes tell, or `application/octet-stream`."""
-    for start, media_type in _MAGIC_BYTES:
-        if data.startswith(start):
-            return media_type
-    if data[:4] == b"RIFF":
-        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(
-            data[8:12], "application/octet-stream"
-        )
-    return "application/octet-stream"
+        ) from files.cause(error, known)
 
 
 def _json_ready(value: Any, known: InputField, read_bytes: Callable[[Path, int], bytes]) -> Any:

@@ -1,7 +1,8 @@
 """Owns what is offered where the cursor is in a cell; must not find out what is known.
 
 What would not be read back as the same is not offered. What the first answers do not need is
-imported later: somebody waits for them.
+imported later: somebody waits for them. It is long for having a method for each thing that may
+stand at the cursor; they share the cell as far as it was read.
 """
 
 from __future__ import annotations

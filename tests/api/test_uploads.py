@@ -24,7 +24,7 @@ from replicate_server import (
 from replicate_magic import errors
 from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.uploads import Upload, Uploads
-from replicate_magic.cell.plan import MOST_FILE_BYTES
+from replicate_magic.cell.files import MOST_FILE_BYTES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

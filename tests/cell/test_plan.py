@@ -19,18 +19,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from replicate_magic.cell.files import DATA_URL_BYTES, MOST_FILE_BYTES, media_type_of
 from replicate_magic.cell.grammar import Given, parse_line
 from replicate_magic.cell.objects import LargeFile
-from replicate_magic.cell.plan import (
-    DATA_URL_BYTES,
-    MOST_FILE_BYTES,
-    Draft,
-    Target,
-    media_type_of,
-    plan,
-    read_cell,
-    read_target,
-)
+from replicate_magic.cell.plan import Draft, Target, plan, read_cell, read_target
 from replicate_magic.cell.schema import Schema, read_schema
 from replicate_magic.errors import CellError, InputError, TemplateError
 
