@@ -483,6 +483,7 @@ class Line {
     this.row.dataset.number = number;
     this.opener = button(many(number + 1), known.facts.answers ? "Show the whole answer" : "");
     this.opener.className = "opener";
+    this.opener.setAttribute("data-lm-suppress-shortcuts", ""); // a notebook's own arrows would go on
     this.opener.ariaLabel = `Request ${many(number + 1)}`;
     this.detailId = `${id}-${number}`;
     this.status = make("span", "status");

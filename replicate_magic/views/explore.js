@@ -349,6 +349,7 @@ function bodyRow([position, cells], width, dots) {
   row.position = position;
   if (position >= 0) {
     row.setAttribute("tabindex", "-1");
+    row.setAttribute("data-lm-suppress-shortcuts", ""); // a notebook's own arrows would go on
     row.title = "Show this run";
   }
   for (let n = 0; n < width; n += 1) {

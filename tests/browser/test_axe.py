@@ -34,9 +34,12 @@ def faults(nb):
     return [(one["id"], node["html"][:200], node["any"]) for one in found for node in one["nodes"]]
 
 
+@pytest.mark.parametrize("application", ["lab", "notebook"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_all_that_is_drawn_can_be_read_and_reached_by_all(open_notebook, replicate, expect, theme):
-    nb = open_notebook(list(CELLS.values()), theme=theme)
+def test_all_that_is_drawn_can_be_read_and_reached_by_all(
+    open_notebook, replicate, expect, application, theme
+):
+    nb = open_notebook(list(CELLS.values()), application, theme=theme)
     words = "# A title\n\nSome **words**, `code` and [a link](https://example.com).\n\n"
     replicate.tells(log("loading"), say(words), hold(), say("The end."), become("succeeded"))
     nb.run(NUMBERS["card"])

@@ -178,8 +178,9 @@ def test_one_that_has_ended_shows_the_whole_answer_and_what_it_was_asked(batch, 
     end(nb, gate)
 
 
-def test_the_table_is_used_with_the_keyboard_alone(batch, gate, expect):
-    nb, table = batch("4, ran_s=0.1, concurrency=4, holds={2, 3}")
+@both
+def test_the_table_is_used_with_the_keyboard_alone(batch, gate, expect, application):
+    nb, table = batch("4, ran_s=0.1, concurrency=4, holds={2, 3}", application)
     expect(row(table, 1)).to_contain_text("succeeded")
     table.get_by_role("radio", name="all 4").focus()
     nb.page.keyboard.press("Tab")
@@ -189,7 +190,7 @@ def test_the_table_is_used_with_the_keyboard_alone(batch, gate, expect):
     expect(opener(table, 1)).to_be_focused()
     nb.page.keyboard.press("Enter")
     expect(answer(table, 1)).to_contain_text("Once upon a time")
-    nb.shot("lab-batch-keyboard")
+    nb.shot(f"{application}-batch-keyboard")
     nb.page.keyboard.press("Escape")
     expect(answer(table, 1)).to_have_count(0)
     nb.page.keyboard.press("End")
@@ -295,18 +296,20 @@ def test_rows_are_found_by_page_and_by_what_became_of_them(batch, gate, expect):
     end(nb, gate)
 
 
-@themes
-def test_a_narrow_page_has_no_more_than_its_width(batch, gate, expect, theme):
-    nb, table = batch(COMPARED, theme=theme, width=560)
+@pytest.mark.parametrize(
+    ("application", "theme"), [("lab", "light"), ("lab", "dark"), ("notebook", "light")]
+)
+def test_a_narrow_page_has_no_more_than_its_width(batch, gate, expect, application, theme):
+    nb, table = batch(COMPARED, application, theme=theme, width=560)
     expect(row(table, 7)).to_contain_text("running")
     opener(table, 7).click()
     expect(answer(table, 7)).to_contain_text("lighthouse")
     assert overflow(nb) <= 0
-    nb.shot(f"lab-batch-narrow-{theme}")
+    nb.shot(f"{application}-batch-narrow-{theme}")
     end(nb, gate)
     expect(table).to_have_count(0)
     assert overflow(nb) <= 0
-    nb.shot(f"lab-batch-narrow-{theme}-end")
+    nb.shot(f"{application}-batch-narrow-{theme}-end")
 
 
 # -- hostile ----------------------------------------------------------------------------------

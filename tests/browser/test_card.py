@@ -211,9 +211,10 @@ def test_a_click_on_cancel_cancels_while_the_cell_blocks(
     nb.shot(f"{application}-canceled")
 
 
-def test_cancel_can_be_reached_and_pressed_with_the_keyboard(open_notebook, replicate):
+@both
+def test_cancel_can_be_reached_and_pressed_with_the_keyboard(open_notebook, replicate, application):
     replicate.tells(say("Once upon"), hold(), become("succeeded"))
-    nb = open_notebook([CELL])
+    nb = open_notebook([CELL], application)
     nb.run(0)
     streams(nb, "Once upon").get_by_role("button", name="Copy").focus()
     nb.page.keyboard.press("Tab")
@@ -361,9 +362,10 @@ def test_a_card_displayed_twice_is_drawn_twice(open_notebook, replicate, expect)
     expect(card(nb, 1).locator(".phase")).to_have_text("succeeded")
 
 
-def test_a_saved_notebook_reopened_reads_well(open_notebook, replicate, expect):
+@both
+def test_a_saved_notebook_reopened_reads_well(open_notebook, replicate, expect, application):
     replicate.tells(say("# Otters\n\n**bold**"), become("succeeded"))
-    nb = open_notebook([CELL])
+    nb = open_notebook([CELL], application)
     nb.run(0)
     nb.wait_idle()
     nb.save()
@@ -594,12 +596,13 @@ def luminance(colour):
     return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_a_narrow_page_wraps_and_hides_nothing(open_notebook, replicate):
+@both
+def test_a_narrow_page_wraps_and_hides_nothing(open_notebook, replicate, application):
     replicate.tells(log("  7%|# \n"), say("x" * 300), hold(), become("succeeded"))
-    nb = open_notebook([CELL], width=420, height=700)
+    nb = open_notebook([CELL], application, width=420, height=700)
     nb.run(0)
     shown = streams(nb, "xxx")
-    nb.shot("lab-narrow")
+    nb.shot(f"{application}-narrow")
     assert shown.evaluate("card => card.scrollWidth <= card.clientWidth")
     assert shown.get_by_role("button", name="Cancel").is_visible()
     replicate.release()
@@ -630,9 +633,12 @@ WATCH_HEIGHT = """() => {
 }"""
 
 
-def test_screen_readers_are_told_the_names_and_the_state(open_notebook, replicate, expect):
+@both
+def test_screen_readers_are_told_the_names_and_the_state(
+    open_notebook, replicate, expect, application
+):
     replicate.tells(log("a line\n"), say("Hello"), hold(), become("succeeded"))
-    nb = open_notebook([CELL])
+    nb = open_notebook([CELL], application)
     nb.run(0)
     shown = streams(nb, "Hello")
     expect(shown.get_by_role("status")).to_have_text("streaming")

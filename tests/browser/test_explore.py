@@ -170,8 +170,9 @@ def test_a_click_on_a_row_shows_the_run(explore, expect, application, theme):
     assert_at_peace(nb)
 
 
-def test_rows_are_reached_and_opened_with_the_keyboard(explore, expect):
-    nb, shown = explore()
+@both
+def test_rows_are_reached_and_opened_with_the_keyboard(explore, expect, application):
+    nb, shown = explore(application)
     shown.get_by_role("textbox", name="Variable").focus()
     nb.page.keyboard.press("Tab")  # the frame, which scrolls
     if not rows(shown).nth(0).evaluate("row => row === document.activeElement"):
@@ -183,7 +184,7 @@ def test_rows_are_reached_and_opened_with_the_keyboard(explore, expect):
     panel = shown.get_by_role("region", name="The run")
     expect(panel).to_contain_text("run000002")
     expect(rows(shown).nth(2)).to_have_attribute("aria-current", "true")
-    nb.shot("lab-explore-keyboard")
+    nb.shot(f"{application}-explore-keyboard")
     nb.page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
 
@@ -319,11 +320,13 @@ def test_a_page_without_the_widgets_extension_has_the_first_rows(
 # -- looks ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_narrow_page_scrolls_the_table_in_itself(explore, expect, theme):
-    nb, shown = explore(width=420, height=800, theme=theme)
+@pytest.mark.parametrize(
+    ("application", "theme"), [("lab", "light"), ("lab", "dark"), ("notebook", "light")]
+)
+def test_a_narrow_page_scrolls_the_table_in_itself(explore, expect, application, theme):
+    nb, shown = explore(application, width=420, height=800, theme=theme)
     rows(shown).nth(1).click()
     expect(shown.get_by_role("region", name="The run")).to_contain_text("run000001")
-    nb.shot(f"lab-explore-narrow-{theme}")
+    nb.shot(f"{application}-explore-narrow-{theme}")
     assert shown.evaluate("all => all.scrollWidth <= all.clientWidth")
     assert shown.locator(".frame").evaluate("frame => frame.scrollWidth > frame.clientWidth")
