@@ -201,7 +201,7 @@ function send(model, content) {
 function render({ model, el }) {
   const known = model.get("known");
   const id = `replicate-batch-${(lastId += 1)}`;
-  el.classList.add("replicate-batch");
+  el.classList.add("replicate-widget", "replicate-batch");
   // Keys belong to what has the focus, not to the notebook's own shortcuts.
   el.dataset.lmSuppressShortcuts = "true";
 
@@ -214,7 +214,7 @@ function render({ model, el }) {
   const segments = KINDS.map((kind) => make("span", kind));
   bar.append(...segments);
   const note = make("div", "note", { role: "status" });
-  const filters = make("div", "filters", { role: "radiogroup", ariaLabel: "Which requests" });
+  const filters = make("div", "filters choice", { role: "radiogroup", ariaLabel: "Which requests" });
   for (const name of Object.keys(FILTERS)) filters.append(radio(`${id}-filter`, name));
   const frame = make("div", "frame");
   const table = make("table", "", { ariaLabel: "Requests" });
@@ -617,26 +617,6 @@ function radio(group, value) {
   const label = make("label");
   label.append(make("input", "", { type: "radio", name: group, value }), make("span"));
   return label;
-}
-
-function button(label, title = "") {
-  return make("button", "", { type: "button", textContent: label, title });
-}
-
-function make(tag, className = "", properties = {}) {
-  const made = document.createElement(tag);
-  made.className = className;
-  const { role, ...rest } = properties;
-  if (role) made.setAttribute("role", role);
-  return Object.assign(made, rest);
-}
-
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function many(number) {
-  return number.toLocaleString("en");
 }
 
 // Such as 0.4 s, 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.

@@ -6,7 +6,6 @@ The page's side is `batch.js`; what it is sent is `batch_frames.py`'s.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from replicate_magic.tally import Tally
     from replicate_magic.views import Look
 
-_HERE = Path(__file__).parent
 _KEPT = 5  # finished tables: each may hold a document of a megabyte
 
 
@@ -37,8 +35,8 @@ class BatchTable(anywidget.AnyWidget):
         answers: whether what the models answer is shown.
     """
 
-    _esm = _HERE / "batch.js"
-    _css = _HERE / "batch.css"
+    _esm = widgets.page_side("batch", "js")
+    _css = widgets.page_side("batch", "css")
     table = Dict().tag(sync=True, to_json=lambda _, table: table.from_number(0))
     html = Unicode().tag(sync=True, to_json=lambda _, table: table.markup)
 

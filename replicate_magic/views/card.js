@@ -105,7 +105,7 @@ function send(model, content) {
 // -- a view ----------------------------------------------------------------------------------
 
 function render({ model, el }) {
-  el.classList.add("replicate-card");
+  el.classList.add("replicate-widget", "replicate-card");
   // Enter and Space belong to the focused button, not to the notebook's own shortcuts.
   el.dataset.lmSuppressShortcuts = "true";
   const top = make("div", "top");
@@ -339,22 +339,6 @@ function end(text, room) {
 
 function isHigh(unit) {
   return unit >= 0xd800 && unit < 0xdc00; // the first half of a character: no cut behind it
-}
-
-function make(tag, className = "", properties = {}) {
-  const made = document.createElement(tag);
-  made.className = className;
-  const { role, ...rest } = properties;
-  if (role) made.setAttribute("role", role);
-  return Object.assign(made, rest);
-}
-
-function button(label, title) {
-  return make("button", "", { type: "button", textContent: label, title });
-}
-
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 function lasting(phase) {

@@ -8,7 +8,6 @@ comes late, or has missed a frame, is sent the whole. It holds no more than what
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 KEPT = 20
 """How many finished cards stay open: a page that was reloaded meanwhile still shows them."""
-_HERE = Path(__file__).parent
 
 
 class _Grown:
@@ -68,8 +66,8 @@ class Card(anywidget.AnyWidget):
     that each is one message, in order, and costs what is new.
     """
 
-    _esm = _HERE / "card.js"
-    _css = _HERE / "card.css"
+    _esm = widgets.page_side("card", "js")
+    _css = widgets.page_side("card", "css")
     state = Dict().tag(sync=True, to_json=lambda _, card: card.state_now())
     text = Unicode().tag(sync=True, to_json=lambda _, card: card.grown["text"].text())
     logs = Unicode().tag(sync=True, to_json=lambda _, card: card.grown["logs"].text())

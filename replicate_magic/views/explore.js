@@ -117,7 +117,7 @@ function send(model, content) {
 
 function render({ model, el }) {
   const id = `replicate-explore-${(lastId += 1)}`;
-  el.classList.add("replicate-explore");
+  el.classList.add("replicate-widget", "replicate-explore");
   // Keys belong to what has the focus, not to the notebook's own shortcuts.
   el.dataset.lmSuppressShortcuts = "true";
 
@@ -131,7 +131,7 @@ function render({ model, el }) {
     placeholder: '.status == "failed" and .metrics.predict_time > 2',
   });
   box.setAttribute("aria-describedby", `${id}-error`);
-  const modes = make("div", "modes", { role: "radiogroup", ariaLabel: "What the program does" });
+  const modes = make("div", "modes choice", { role: "radiogroup", ariaLabel: "What the program does" });
   for (const [mode, title] of MODES) modes.append(radio(`${id}-mode`, mode, title));
   ask.append(label, box, modes);
 
@@ -409,18 +409,6 @@ function radio(group, value, title) {
   return label;
 }
 
-function button(label, title = "") {
-  return make("button", "", { type: "button", textContent: label, title });
-}
-
-function make(tag, className = "", properties = {}) {
-  const made = document.createElement(tag);
-  made.className = className;
-  const { role, ...rest } = properties;
-  if (role) made.setAttribute("role", role);
-  return Object.assign(made, rest);
-}
-
 function write(element, property, text) {
   if (element[property] !== text) element[property] = text;
 }
@@ -430,10 +418,6 @@ function fit(box) {
   box.style.height = "auto";
   const edges = box.offsetHeight - box.clientHeight;
   if (box.scrollHeight) box.style.height = `${box.scrollHeight + edges}px`;
-}
-
-function many(number) {
-  return number.toLocaleString("en");
 }
 
 function runs(number) {

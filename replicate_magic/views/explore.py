@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import anywidget
@@ -41,7 +40,6 @@ _JSON_CHARS = 30_000
 _STATIC_ROWS = 10
 _STATIC_CHARS = 60
 _UNBROKEN_CHARS = 30
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +100,8 @@ class Explore(anywidget.AnyWidget):
     Its trait is read only to tell a page that comes late the whole; frames go as messages.
     """
 
-    _esm = _HERE / "explore.js"
-    _css = _HERE / "explore.css"
+    _esm = widgets.page_side("explore", "js")
+    _css = widgets.page_side("explore", "css")
     table = Dict().tag(sync=True, to_json=lambda _, explore: explore.whole())
 
     def __init__(self, hear: Callable[[Mapping[str, Any]], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import DisplayHandle, display
@@ -11,6 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import anywidget
+
+_HERE = Path(__file__).parent
+
+
+def page_side(name: str, kind: str) -> str:
+    """The page's side of a widget, in one text: its own, and what all widgets have in common.
+
+    anywidget takes one module and one style for each, which import nothing.
+
+    Args:
+        name: of the widget's own file.
+        kind: `js` or `css`.
+    """
+    own, common = (_HERE.joinpath(f"{one}.{kind}").read_text("utf-8") for one in (name, "widget"))
+    return f"{common}\n{own}" if kind == "css" else f"{own}\n{common}"
 
 
 def let_clicks_in(comm: Any) -> None:
