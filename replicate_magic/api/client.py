@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from replicate_magic.errors import ConnectionFailed, ConnectionLost, UnexpectedA
 from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 
     from replicate_magic.api.limiter import Place
     from replicate_magic.api.protocol import APIRequest, FileForm
@@ -184,18 +184,11 @@ class Client:
 
     async def _exchange(self, place: Place, method: str, url: str, **options: Any) -> Answer:
         try:
-            response = await self._http.request(method, url, **options)
-        except _NOT_SENT as error:
+            with _faults(url):
+                response = await self._http.request(method, url, **options)
+        except ConnectionFailed:
             self.limits.give_back(place)
-            raise ConnectionFailed(
-                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent. Are you "
-                "offline? If that is the wrong address, look at REPLICATE_BASE_URL."
-            ) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise ConnectionLost(
-                f"The connection to {_host(url)} broke before the answer was complete: "
-                f"{_reason(error)}."
-            ) from error
+            raise
         finally:
             self.limits.drop(place)
         answer = Answer(
@@ -240,20 +233,11 @@ class Client:
             {"accept": "application/json", **request.headers, **self._credentials(url)}
         )
         timeout = httpx.Timeout(None, connect=_CONNECT_S)
-        try:
+        with _faults(url):
             async with self._http.stream(
                 request.method, url, json=request.json, headers=headers, timeout=timeout
             ) as response:
                 yield _incoming(response)
-        except _NOT_SENT as error:
-            raise ConnectionFailed(
-                f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent."
-            ) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise ConnectionLost(
-                f"The connection to {_host(url)} broke before the answer was complete: "
-                f"{_reason(error)}."
-            ) from error
 
     @asynccontextmanager
     async def open_file(
@@ -332,6 +316,23 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self.base}>"
+
+
+@contextmanager
+def _faults(url: str) -> Iterator[None]:
+    """Tells apart what httpx raises: nothing was sent, or something may have arrived."""
+    try:
+        yield
+    except _NOT_SENT as error:
+        raise ConnectionFailed(
+            f"No connection to {_host(url)}: {_reason(error)}. Nothing was sent. Are you "
+            "offline? If that is the wrong address, look at REPLICATE_BASE_URL."
+        ) from error
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise ConnectionLost(
+            f"The connection to {_host(url)} broke before the answer was complete: "
+            f"{_reason(error)}."
+        ) from error
 
 
 def _incoming(response: httpx.Response) -> Incoming:
