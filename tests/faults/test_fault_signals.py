@@ -9,16 +9,14 @@ import json
 import os
 import random
 import signal
-import sqlite3
-import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from promises import row_of
+from children import Process
+from promises import batches_in, row_of
 from replicate_server import become, late, say, stream
 
 import replicate_magic as rm
@@ -30,49 +28,10 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-HERE = Path(__file__).parent
-ROOT = Path(rm.__file__).parents[1]
 SLOW_S = 0.15  # what a slow create takes
 SEED = int(os.environ.get("REPLICATE_MAGIC_TEST_SEED") or time.time_ns() % 1_000_000)
 WORDS = (*[say("word ", after_s=0.04)] * 8, become("succeeded"))
 QUICK = (say("word"), become("succeeded"))
-
-
-class Process:
-    """One of the scripts beside this, with the home and the server of the test."""
-
-    def __init__(self, script):
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, HERE / script], stdin=pipe, stdout=pipe, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        self.says()
-
-    def ask(self, word):
-        """What it says to a line."""
-        self._process.stdin.write(f"{word}\n")
-        self._process.stdin.flush()
-        return self.says()
-
-    def says(self):
-        line = self._process.stdout.readline()
-        assert line, "the process has ended"
-        return line
-
-    def interrupt(self):
-        self.send(signal.SIGINT)
-        return time.monotonic()
-
-    def send(self, which):
-        self._process.send_signal(which)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture
@@ -156,11 +115,6 @@ def test_a_machine_that_slept_has_the_answer_when_it_wakes(server, module_home):
             assert said["error"] in {"", "CreateUnclear"}
             assert not said["id"] or row_of(module_home, said["id"])[0] == ours[0]
     assert not server.seen("cancel")
-
-
-def batches_in(home):
-    with closing(sqlite3.connect(f"file:{home / 'history.db'}?mode=ro", uri=True)) as file:
-        return {name for (name,) in file.execute("SELECT id FROM batch WHERE total IS NOT NULL")}
 
 
 def killed(server, process, line, chance):
