@@ -253,6 +253,8 @@ class Exchange:
 
     async def raw(self, data):
         """Send bytes of any kind."""
+        if self._writer in self.server._silent:
+            await asyncio.sleep(600)
         self._writer.write(data)
         await self._writer.drain()
 
@@ -592,6 +594,7 @@ class Replicate:
         self._default = (HELLO, True)
         self._faults = {}
         self._writers = set()
+        self._silent = set()  # those on which nothing is said any more
         self._tasks = set()
         self._crashes = []  # of the server itself, or of a fault
         self._news = threading.Condition()
@@ -660,6 +663,10 @@ class Replicate:
     def tear(self):
         """Reset all connections that there are."""
         self._call(lambda: [writer.transport.abort() for writer in [*self._writers]])
+
+    def fall_silent(self):
+        """Say nothing more on the connections that there are, and leave them open."""
+        self._call(lambda: self._silent.update(self._writers))
 
     def reopen(self):
         """Take connections to the API again, at the same port."""

@@ -11,7 +11,7 @@ import random
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 
 import pytest
@@ -115,6 +115,71 @@ def test_a_machine_that_slept_has_the_answer_when_it_wakes(server, module_home):
             assert said["error"] in {"", "CreateUnclear"}
             assert not said["id"] or row_of(module_home, said["id"])[0] == ours[0]
     assert not server.seen("cancel")
+
+
+NIGHT_S = 130  # longer than anything is waited for
+
+
+class Sleeper:
+    """A process that falls asleep in the middle of a run, its connections dying meanwhile.
+
+    Args:
+        serve: starts its server.
+        phase: what it is at: its create, or the stream.
+        silently: whether the connections stay open and are never answered any more, or are torn.
+    """
+
+    def __init__(self, serve, phase, *, silently):
+        self.name, self.server = f"{phase}, {'silently' if silently else 'torn'}", serve()
+        self._phase, self._silently = phase, silently
+        self.server.tells(*WORDS)
+        self.process = Process("interrupted.py")
+
+    def fall_asleep(self):
+        if self._phase == "create":
+            self.server.fails("create", late(1.0))
+        self.process.ask(self.name)
+        if self._phase == "create":
+            self.server.until(lambda: made(self.server, self.name))
+        else:
+            self.server.wait_for("stream", 2)
+        self.process.send(signal.SIGSTOP)
+        self.server.fall_silent() if self._silently else self.server.tear()
+
+    def runs(self, prompt):
+        """The error of another run, if any."""
+        self.process.ask(prompt)
+        return json.loads(self.process.says())["error"]
+
+    def wake(self):
+        """What it has to say, and after how long."""
+        self.process.send(signal.SIGCONT)
+        woke_s = time.monotonic()
+        return json.loads(self.process.says()), time.monotonic() - woke_s
+
+
+@pytest.mark.timeout(NIGHT_S + 120)
+def test_a_night_is_slept_through_by_all_connections_and_no_answer_is_lost(serve, module_home):
+    with ExitStack() as processes:
+        sleepers = [
+            Sleeper(serve, phase, silently=silently)
+            for phase in ("create", "stream")
+            for silently in (False, True)
+        ]
+        for sleeper in sleepers:
+            processes.enter_context(sleeper.process)
+            sleeper.fall_asleep()
+        time.sleep(NIGHT_S)
+        for sleeper in sleepers:
+            said, took_s = sleeper.wake()
+            [raw] = made(sleeper.server, sleeper.name)
+            assert (said["id"], said["error"]) == (raw["id"], "")
+            assert took_s < 10
+            assert raw["status"] == "succeeded"
+            assert row_of(module_home, raw["id"]) == (raw, "word " * 8)
+            assert len(sleeper.server.seen("create")) == 2
+            assert not sleeper.server.seen("cancel")
+            assert sleeper.runs("in the morning") == ""
 
 
 def killed(server, process, line, chance):
