@@ -7,7 +7,9 @@ import socket
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
+import certifi
 import pytest
 from replicate_server import (
     OLDER,
@@ -857,6 +859,28 @@ def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
     asyncio.run(fetch())
     assert [file.preview for file in came] == [None] * 20
     assert len(replicate.seen("file")) == 20
+
+
+def test_whose_certificates_are_believed_is_read_once_for_what_the_environment_says(
+    monkeypatch, tmp_path
+):
+    from replicate_magic.api.client import open_http
+
+    async def trust():
+        async with open_http() as http:
+            return http._transport._pool._ssl_context
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    usual = asyncio.run(trust())
+    head, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----\n")
+    (tmp_path / "one.pem").write_text(f"{head}{end}", "utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one.pem"))
+    own = asyncio.run(trust())
+
+    assert len(own.get_ca_certs()) == 1
+    assert asyncio.run(trust()) is own
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert asyncio.run(trust()) is usual
 
 
 def test_no_variable_of_a_frame_shows_the_token(replicate):
