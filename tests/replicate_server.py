@@ -694,8 +694,7 @@ class Replicate:
         await self._open("other")
         self._ready.set()
         await self._stop.wait()
-        for door in self._doors.values():
-            door.close()
+        await self._close_doors()
         for writer in self._writers:
             writer.transport.abort()
         for task in self._tasks:
@@ -710,6 +709,17 @@ class Replicate:
         )
         self._doors[place] = door
         self._ports[place] = door.sockets[0].getsockname()[1]
+
+    async def _close_doors(self):
+        """Those who are on the threshold come in first: asyncio would leave them open for ever."""
+        with suppress(NotImplementedError):  # on Windows
+            for door in self._doors.values():
+                for sock in door.sockets:
+                    self._loop.remove_reader(sock)
+        if entering := asyncio.all_tasks() - {asyncio.current_task(), *self._tasks}:
+            await asyncio.wait(entering)
+        for door in self._doors.values():
+            door.close()
 
     def close_door(self):
         """Take no more connections to the API; called on the loop."""
@@ -727,10 +737,10 @@ class Replicate:
 
     def _connected(self, place, reader, writer):
         self.connections += place == "api"
+        self._writers.add(writer)
         self._go_on(self._converse(place, reader, writer))
 
     async def _converse(self, place, reader, writer):
-        self._writers.add(writer)
         try:
             while request := await self._read(place, reader):
                 self._record(request)
