@@ -6,7 +6,7 @@ predictions that could be theirs will do; what history has already is somebody e
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from replicate_magic.api.protocol import Create
 
 _MOST_PAGES = 200
+# https://replicate.com/docs/topics/predictions/data-retention
+_COMPARABLE = timedelta(hours=1)  # for so long the API keeps an input
 
 
 async def created_meanwhile(
@@ -32,7 +34,7 @@ async def created_meanwhile(
     Args:
         client: the API.
         creates: the requests by number, and whether the model is an official one, where known.
-        since: when the first of them may have been created.
+        since: when the first of them may have been created, by a clock that may have been wrong.
 
     Returns:
         The API's JSON by number, for those that were found.
@@ -41,11 +43,13 @@ async def created_meanwhile(
         ReplicateMagicError: the account's predictions cannot be listed.
     """
     missing, found = dict(creates), dict[int, dict[str, Any]]()
-    request = protocol.list_request(created_after=since - protocol.LOOK_BACK)
+    if not missing:
+        return found
+    after = _back_to(client, since)
+    answer = await client.send(protocol.list_request(created_after=after))
+    if (truly := _back_to(client, since)) < after - protocol.LOOK_BACK:  # its Date has told
+        answer = await client.send(protocol.list_request(created_after=truly))
     for _ in range(_MOST_PAGES):
-        if not missing:
-            break
-        answer = await client.send(request)
         page = answers.read_object(answer, subject="the account's recent predictions")
         for raw in answers.objects_in(page, "results"):
             number = _whose(raw, missing)
@@ -54,10 +58,15 @@ async def created_meanwhile(
             found[number] = raw
             del missing[number]
         url = protocol.next_page(page, client.base)
-        if url is None:
+        if url is None or not missing:
             break
-        request = replace(request, path=url)
+        answer = await client.send(protocol.APIRequest(method="GET", path=url))
     return found
+
+
+def _back_to(client: Client, since: datetime) -> datetime:
+    """From when on predictions are listed; all that can be compared, since clocks may be set."""
+    return min(since, client.server_time() - _COMPARABLE) - protocol.LOOK_BACK
 
 
 def _whose(raw: dict[str, Any], missing: Mapping[int, tuple[Create, bool | None]]) -> int | None:

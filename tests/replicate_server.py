@@ -253,6 +253,8 @@ class Exchange:
 
     async def raw(self, data):
         """Send bytes of any kind."""
+        if self._writer in self.server._silent:
+            await asyncio.sleep(600)
         self._writer.write(data)
         await self._writer.drain()
 
@@ -592,6 +594,7 @@ class Replicate:
         self._default = (HELLO, True)
         self._faults = {}
         self._writers = set()
+        self._silent = set()  # those on which nothing is said any more
         self._tasks = set()
         self._crashes = []  # of the server itself, or of a fault
         self._news = threading.Condition()
@@ -661,6 +664,10 @@ class Replicate:
         """Reset all connections that there are."""
         self._call(lambda: [writer.transport.abort() for writer in [*self._writers]])
 
+    def fall_silent(self):
+        """Say nothing more on the connections that there are, and leave them open."""
+        self._call(lambda: self._silent.update(self._writers))
+
     def reopen(self):
         """Take connections to the API again, at the same port."""
         asyncio.run_coroutine_threadsafe(self._open("api"), self._loop).result(5)
@@ -687,8 +694,7 @@ class Replicate:
         await self._open("other")
         self._ready.set()
         await self._stop.wait()
-        for door in self._doors.values():
-            door.close()
+        await self._close_doors()
         for writer in self._writers:
             writer.transport.abort()
         for task in self._tasks:
@@ -703,6 +709,17 @@ class Replicate:
         )
         self._doors[place] = door
         self._ports[place] = door.sockets[0].getsockname()[1]
+
+    async def _close_doors(self):
+        """Those who are on the threshold come in first: asyncio would leave them open for ever."""
+        with suppress(NotImplementedError):  # on Windows
+            for door in self._doors.values():
+                for sock in door.sockets:
+                    self._loop.remove_reader(sock)
+        if entering := asyncio.all_tasks() - {asyncio.current_task(), *self._tasks}:
+            await asyncio.wait(entering)
+        for door in self._doors.values():
+            door.close()
 
     def close_door(self):
         """Take no more connections to the API; called on the loop."""
@@ -720,10 +737,10 @@ class Replicate:
 
     def _connected(self, place, reader, writer):
         self.connections += place == "api"
+        self._writers.add(writer)
         self._go_on(self._converse(place, reader, writer))
 
     async def _converse(self, place, reader, writer):
-        self._writers.add(writer)
         try:
             while request := await self._read(place, reader):
                 self._record(request)

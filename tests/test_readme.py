@@ -22,14 +22,33 @@ def blocks(language):
     return [text for name, text in found if name == language]
 
 
+PYTHON = blocks("python")
+
+
+@pytest.fixture(scope="module")
+def begun(model_runs, tmp_path_factory):
+    """A process for each block, side by side."""
+    folder = tmp_path_factory.mktemp("blocks")
+    processes = []
+    for number, code in enumerate(PYTHON):
+        script = folder / f"block{number}.py"
+        script.write_text(code, "utf-8")
+        pipe = subprocess.PIPE
+        processes.append(
+            subprocess.Popen([sys.executable, script], stdout=pipe, stderr=pipe, text=True)
+        )
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.model
-@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[0][:40])
-def test_the_python_blocks_run(code, tmp_path):
-    script = tmp_path / "block.py"
-    script.write_text(code)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+@pytest.mark.parametrize("number", range(len(PYTHON)), ids=lambda n: PYTHON[n].splitlines()[0])
+def test_the_python_blocks_run(begun, number):
+    said, complaint = begun[number].communicate()
+    assert begun[number].returncode == 0, complaint
+    assert said.strip()
 
 
 CELLS = [block for block in blocks("") if re.match(r"%%replicate local/|history = ", block)]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,6 +26,7 @@ from replicate_magic.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from ssl import SSLContext
 
     from replicate_magic.api.limiter import Place
     from replicate_magic.api.protocol import APIRequest, FileForm
@@ -59,9 +62,16 @@ def open_http() -> httpx.AsyncClient:
     _quicken(here)
     return httpx.AsyncClient(
         headers={"user-agent": _AGENT},
+        verify=_trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
         mounts={"http://127.0.0.1": here, "http://localhost": here, "http://[::1]": here},
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
     )
+
+
+@cache
+def _trust(*_: str | None) -> SSLContext:
+    """Whose certificates are believed, where the environment says this: 40 ms, once a process."""
+    return httpx.create_ssl_context()
 
 
 def _quicken(transport: Any) -> None:

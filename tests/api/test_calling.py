@@ -429,6 +429,7 @@ def row():
 
 
 def test_a_prediction_is_created_once_and_has_a_row(replicate):
+    replicate.tells(say("Hello"), hold(), say(" world"), become("succeeded"))
     made = called("POST", CREATE, {"input.prompt": "x", "webhook": "https://x.example"}, yes=True)
     name = made.value["id"]
     [create] = replicate.seen("create")
@@ -440,6 +441,7 @@ def test_a_prediction_is_created_once_and_has_a_row(replicate):
     )
     assert (row().id, row().origin, row().prompt) == (name, f"{replicate.url}/v1", "x")
     [job] = session.the_session().background()
+    replicate.release()
     job.wait()
     assert (row().final, row().output) == (True, "Hello world")
 

@@ -15,8 +15,13 @@ from replicate_magic.api.client import Client, open_http
 from replicate_magic.api.limiter import Limiter
 from replicate_magic.api.protocol import PUBLIC_API, list_request
 from replicate_magic.api.uploads import Upload, Uploads
+from replicate_magic.session import the_session
 
 pytestmark = pytest.mark.slow
+
+# How many times as long as by the limit it may take on a machine that is busy with other things.
+# What is sent and refused is counted; how fast it is, `tests/bench/rate_limit.py` measures.
+BUSY = 4
 
 
 def all_at_once(count, **inputs):
@@ -34,6 +39,11 @@ def spread_s(requests):
     return max(times) - min(times)
 
 
+def learnt():
+    """The limit of creates as the answers have told it."""
+    return the_session().limits().known("create")
+
+
 # -- creates -------------------------------------------------------------------------------------
 
 
@@ -43,53 +53,58 @@ def test_cells_at_once_share_the_limit_and_none_is_refused(replicate):
 
     assert [one.status for one in predictions] == ["succeeded"] * 20
     assert replicate.limits.refused == {}
-    assert spread_s(replicate.seen("create")) < 1.5 * (20 - 5) / 20
+    assert learnt().burst == 5
+    assert learnt().rate_s == pytest.approx(20, rel=0.25)
+    assert spread_s(replicate.seen("create")) < BUSY * (20 - 5) / 20
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [8, 32])
 def test_a_limit_of_twenty_a_second_is_kept_to_and_used(replicate, concurrency):
     replicate.limits = Limits(create=Bucket(20, 5))
     in_turn(200, concurrency)
 
-    # On a quiet machine it is within 5 %: `tests/bench/rate_limit.py` measures that.
-    assert spread_s(replicate.seen("create")) < 1.25 * (200 - 5) / 20
+    assert learnt().rate_s == pytest.approx(20, rel=0.1)
+    assert spread_s(replicate.seen("create")) < BUSY * (200 - 5) / 20
     assert replicate.limits.refused.get("create", 0) < 0.02 * 200
     assert replicate.connections <= concurrency + 2
 
 
-@pytest.mark.slow
 def test_where_refusals_alone_tell_the_limit_is_found_all_the_same(replicate):
     replicate.limits = Limits(create=Bucket(20, 5), headers=False)
     in_turn(200, 8)
 
-    assert spread_s(replicate.seen("create")) < 1.6 * (200 - 5) / 20
+    assert learnt().rate_s == pytest.approx(20, rel=0.3)
+    assert spread_s(replicate.seen("create")) < BUSY * (200 - 5) / 20
     assert replicate.limits.refused["create"] < 0.06 * 200
 
 
-@pytest.mark.slow
 def test_a_limit_that_changes_in_the_middle_is_followed_by_both_cells(replicate):
     replicate.limits = Limits(create=Bucket(20, 5))
 
     async def go():
-        cells = [asyncio.create_task(asyncio.to_thread(in_turn, 50, 4)) for _ in range(2)]
-        await asyncio.sleep(2)
+        cells = [asyncio.create_task(asyncio.to_thread(in_turn, 50, 4, cell)) for cell in "ab"]
+        await asyncio.to_thread(replicate.wait_for, "create", 45)
         replicate.limits.create.change(rate_s=10, burst=5)
         await asyncio.gather(*cells)
 
     asyncio.run(go())
+    creates, refused = replicate.seen("create"), replicate.limits.refused.get("create", 0)
     assert len(replicate.predictions) == 100
-    assert spread_s(replicate.seen("create")) < 1.25 * (2 + (100 - 5 - 40) / 10)
-    assert replicate.limits.refused.get("create", 0) <= 3
+    assert len(creates) == 100 + refused
+    assert refused <= 3
+    assert learnt().rate_s == pytest.approx(10, rel=0.25)
+    cells = [one.json["input"]["prompt"][0] for one in creates[50:90]]
+    assert min(cells.count("a"), cells.count("b")) >= 15
+    assert spread_s(creates[50:]) < BUSY * (100 - 50) / 10
 
 
-def in_turn(count, concurrency):
+def in_turn(count, concurrency, cell=""):
     """So many runs, some of them at a time."""
     numbers = iter(range(count))
 
     async def work():
         for number in numbers:
-            assert (await arun("acme/poet", prompt=str(number))).ok
+            assert (await arun("acme/poet", prompt=f"{cell}{number}")).ok
 
     async def go():
         await asyncio.gather(*(work() for _ in range(concurrency)))
@@ -162,13 +177,26 @@ def test_what_is_left_of_the_time_is_told_after_a_wait(replicate, begin):
     assert told == ["30s", "29s"]
 
 
+def together(count):
+    """So many creates are answered once all of them have come."""
+    came, complete = [], asyncio.Event()
+
+    async def fault(exchange):
+        came.append(exchange)
+        if len(came) == count:
+            complete.set()
+        await complete.wait()
+        await exchange.send(await exchange.honest())
+
+    return fault
+
+
 def test_a_server_that_tells_no_limit_is_sent_all_at_once(replicate):
     assert run("acme/poet", prompt="x").ok
-    before = len(replicate.requests)
+    replicate.fails("create", always=together(30))
     all_at_once(30)
-    creates = [one for one in replicate.requests[before:] if one.route == "create"]
 
-    assert spread_s(creates) < 0.4
+    assert len(replicate.seen("create")) == 31
 
 
 def test_status_says_what_is_left(replicate):

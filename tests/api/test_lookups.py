@@ -464,7 +464,11 @@ def test_open_files_are_sent_whole_the_second_time(replicate, home, refused):
 
 @pytest.mark.parametrize(
     "fault",
-    [web_page(), answer(429), pytest.param(reset(), marks=pytest.mark.slow)],
+    [
+        web_page(),
+        pytest.param(answer(429), marks=pytest.mark.slow),
+        pytest.param(reset(), marks=pytest.mark.slow),
+    ],
     ids=["page", "429", "reset"],
 )
 def test_out_of_reach_what_was_known_is_told_with_its_age(replicate, home, fault):

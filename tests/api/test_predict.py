@@ -7,7 +7,9 @@ import socket
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
+import certifi
 import pytest
 from replicate_server import (
     OLDER,
@@ -374,14 +376,38 @@ FLAKY = {
     "404": answer(404, {"detail": "The requested resource could not be found."}),
     "page": web_page(),
     "cut_json": cut(30),
-    "429": answer(429, THROTTLED),
     "redirect": redirect("http://127.0.0.1:9/elsewhere"),
 }
 
 
-@pytest.mark.parametrize("flaky", FLAKY.values(), ids=FLAKY.keys())
-def test_a_get_that_fails_is_tried_again(replicate, begin, flaky):
-    replicate.fails("get", flaky)
+def once(faults):
+    """To each run its own fault, once: that of its prompt."""
+    left = dict(faults)
+
+    async def fault(exchange):
+        key = exchange.request.path.rpartition("/")[2]
+        [raw] = [one for one in exchange.server.predictions if one["id"] == key]
+        if own := left.pop(raw["input"]["prompt"], None):
+            await own(exchange)
+        else:
+            await exchange.send(await exchange.honest())
+
+    return fault
+
+
+def test_a_get_that_fails_is_tried_again(replicate, begin):
+    replicate.fails("get", always=once(FLAKY))
+    cells = {name: begin("acme/poet", {"stream": False}, prompt=name) for name in FLAKY}
+
+    for name, cell in cells.items():
+        assert cell.prediction.ok, name
+        assert cell.prediction.retries == 1, name
+        assert cell.retries, name
+    assert len(replicate.seen("create")) == len(FLAKY)
+
+
+def test_a_get_that_is_refused_for_now_is_tried_again(replicate, begin):
+    replicate.fails("get", answer(429, THROTTLED))
     running = begin("acme/poet", {"stream": False}, prompt="x")
     assert running.prediction.ok
     assert running.prediction.retries == 1
@@ -430,29 +456,32 @@ def test_plain_creates_ask_for_no_wait(replicate):
 # -- streams ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "ending",
-    [
-        stream(ends_after=2, torn_off=True),
-        stream(ends_after=2),
-        stream(ends_after=2, last=b": 408 Request Timeout\n\n"),
-        stream(ends_after=2, last=b"id: 1690212292:2\nevent: output\ndata: thr"),
-        stream(ends_after=2, last=b"id: 1690212292:2\nevent: output\ndata: three\n", torn_off=True),
-    ],
-    ids=["reset", "end", "408", "within_an_event", "before_the_blank_line"],
-)
-def test_a_stream_that_ends_early_is_resumed_and_no_chunk_comes_twice(replicate, begin, ending):
+ENDINGS = {
+    "reset": stream(ends_after=2, torn_off=True),
+    "end": stream(ends_after=2),
+    "408": stream(ends_after=2, last=b": 408 Request Timeout\n\n"),
+    "within_an_event": stream(ends_after=2, last=b"id: 1690212292:2\nevent: output\ndata: thr"),
+    "before_the_blank_line": stream(
+        ends_after=2, last=b"id: 1690212292:2\nevent: output\ndata: three\n", torn_off=True
+    ),
+}
+
+
+def test_a_stream_that_ends_early_is_resumed_and_no_chunk_comes_twice(replicate, begin):
     replicate.tells(
         say("one "), say("two "), say("three "), say("four"), hold(), become("succeeded")
     )
-    replicate.fails("stream", ending)
-    running = begin("acme/poet", prompt="x")
-    replicate.until(lambda: running.snapshots and len(running.snapshots[-1].streamed) >= 4)
+    replicate.fails("stream", always=once(ENDINGS))
+    cells = {name: begin("acme/poet", prompt=name) for name in ENDINGS}
+    for cell in cells.values():
+        replicate.until(lambda cell=cell: cell.snapshots and len(cell.snapshots[-1].streamed) >= 4)
     replicate.release()
-    assert running.prediction.streamed.parts() == ["one ", "two ", "three ", "four"]
-    first, second = replicate.seen("stream")
-    assert "last-event-id" not in first.headers
-    assert second.headers["last-event-id"] == "1690212292:1"
+
+    for name, cell in cells.items():
+        assert cell.prediction.streamed.parts() == ["one ", "two ", "three ", "four"], name
+        asked = [one for one in replicate.seen("stream") if cell.prediction.id in one.path]
+        resumed_at = [one.headers.get("last-event-id") for one in asked]
+        assert resumed_at == [None, "1690212292:1"], name
 
 
 def test_a_stream_that_replays_from_its_beginning_repeats_nothing(replicate, begin):
@@ -830,6 +859,28 @@ def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
     asyncio.run(fetch())
     assert [file.preview for file in came] == [None] * 20
     assert len(replicate.seen("file")) == 20
+
+
+def test_whose_certificates_are_believed_is_read_once_for_what_the_environment_says(
+    monkeypatch, tmp_path
+):
+    from replicate_magic.api.client import open_http
+
+    async def trust():
+        async with open_http() as http:
+            return http._transport._pool._ssl_context
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    usual = asyncio.run(trust())
+    head, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----\n")
+    (tmp_path / "one.pem").write_text(f"{head}{end}", "utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one.pem"))
+    own = asyncio.run(trust())
+
+    assert len(own.get_ca_certs()) == 1
+    assert asyncio.run(trust()) is own
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert asyncio.run(trust()) is usual
 
 
 def test_no_variable_of_a_frame_shows_the_token(replicate):

@@ -66,6 +66,12 @@ def row_of(home, prediction_id):
     return found and (json.loads(found[0]), found[1])
 
 
+def batches_in(home):
+    """The ids of the batches whose requests are all kept."""
+    with closing(sqlite3.connect(f"file:{home / 'history.db'}?mode=ro", uri=True)) as file:
+        return {name for (name,) in file.execute("SELECT id FROM batch WHERE total IS NOT NULL")}
+
+
 def check(server, home, outcome, *, posts=1, within_s=5.0, stopped=False):
     """Check every promise of a run that has ended, the only one that the server had.
 

@@ -9,16 +9,14 @@ import json
 import os
 import random
 import signal
-import sqlite3
-import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from promises import row_of
+from children import Process
+from promises import batches_in, row_of
 from replicate_server import become, late, say, stream
 
 import replicate_magic as rm
@@ -30,49 +28,10 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-HERE = Path(__file__).parent
-ROOT = Path(rm.__file__).parents[1]
 SLOW_S = 0.15  # what a slow create takes
 SEED = int(os.environ.get("REPLICATE_MAGIC_TEST_SEED") or time.time_ns() % 1_000_000)
 WORDS = (*[say("word ", after_s=0.04)] * 8, become("succeeded"))
 QUICK = (say("word"), become("succeeded"))
-
-
-class Process:
-    """One of the scripts beside this, with the home and the server of the test."""
-
-    def __init__(self, script):
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, HERE / script], stdin=pipe, stdout=pipe, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        self.says()
-
-    def ask(self, word):
-        """What it says to a line."""
-        self._process.stdin.write(f"{word}\n")
-        self._process.stdin.flush()
-        return self.says()
-
-    def says(self):
-        line = self._process.stdout.readline()
-        assert line, "the process has ended"
-        return line
-
-    def interrupt(self):
-        self.send(signal.SIGINT)
-        return time.monotonic()
-
-    def send(self, which):
-        self._process.send_signal(which)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture
@@ -158,9 +117,69 @@ def test_a_machine_that_slept_has_the_answer_when_it_wakes(server, module_home):
     assert not server.seen("cancel")
 
 
-def batches_in(home):
-    with closing(sqlite3.connect(f"file:{home / 'history.db'}?mode=ro", uri=True)) as file:
-        return {name for (name,) in file.execute("SELECT id FROM batch WHERE total IS NOT NULL")}
+NIGHT_S = 130  # longer than anything is waited for
+
+
+class Sleeper:
+    """A process that falls asleep in the middle of a run, its connections dying meanwhile.
+
+    Args:
+        serve: starts its server.
+        phase: what it is at: its create, or the stream.
+        silently: whether the connections stay open and are never answered any more, or are torn.
+    """
+
+    def __init__(self, serve, phase, *, silently):
+        self.name, self.server = f"{phase}, {'silently' if silently else 'torn'}", serve()
+        self._phase, self._silently = phase, silently
+        self.server.tells(*WORDS)
+        self.process = Process("interrupted.py")
+
+    def fall_asleep(self):
+        if self._phase == "create":
+            self.server.fails("create", late(1.0))
+        self.process.ask(self.name)
+        if self._phase == "create":
+            self.server.until(lambda: made(self.server, self.name))
+        else:
+            self.server.wait_for("stream", 2)
+        self.process.send(signal.SIGSTOP)
+        self.server.fall_silent() if self._silently else self.server.tear()
+
+    def runs(self, prompt):
+        """The error of another run, if any."""
+        self.process.ask(prompt)
+        return json.loads(self.process.says())["error"]
+
+    def wake(self):
+        """What it has to say, and after how long."""
+        self.process.send(signal.SIGCONT)
+        woke_s = time.monotonic()
+        return json.loads(self.process.says()), time.monotonic() - woke_s
+
+
+@pytest.mark.timeout(NIGHT_S + 120)
+def test_a_night_is_slept_through_by_all_connections_and_no_answer_is_lost(serve, module_home):
+    with ExitStack() as processes:
+        sleepers = [
+            Sleeper(serve, phase, silently=silently)
+            for phase in ("create", "stream")
+            for silently in (False, True)
+        ]
+        for sleeper in sleepers:
+            processes.enter_context(sleeper.process)
+            sleeper.fall_asleep()
+        time.sleep(NIGHT_S)
+        for sleeper in sleepers:
+            said, took_s = sleeper.wake()
+            [raw] = made(sleeper.server, sleeper.name)
+            assert (said["id"], said["error"]) == (raw["id"], "")
+            assert took_s < 10
+            assert raw["status"] == "succeeded"
+            assert row_of(module_home, raw["id"]) == (raw, "word " * 8)
+            assert len(sleeper.server.seen("create")) == 2
+            assert not sleeper.server.seen("cancel")
+            assert sleeper.runs("in the morning") == ""
 
 
 def killed(server, process, line, chance):

@@ -168,7 +168,13 @@ def test_a_process_that_lives_has_its_request_for_itself(server):
 
 
 @pytest.mark.parametrize(
-    "fault", [None, answer(422, b'{"detail": "no"}'), answer(500, b"down"), reset()]
+    "fault",
+    [
+        None,
+        answer(422, b'{"detail": "no"}'),
+        pytest.param(answer(500, b"down"), marks=pytest.mark.slow),  # it is looked for in vain
+        pytest.param(reset(), marks=pytest.mark.slow),
+    ],
 )
 def test_nothing_is_kept_of_what_came_to_an_end(server, fault):
     server.fails("create", fault)

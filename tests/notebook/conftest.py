@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from kernels import console, environment, execute, page, replicate
+from kernels import console, environment, execute, execute_again, kernel, page, replicate
 
-__all__ = ["console", "environment", "execute", "page", "replicate"]
+__all__ = [
+    "console", "environment", "execute", "execute_again", "kernel", "page", "replicate",
+]  # fmt: skip

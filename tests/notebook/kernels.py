@@ -80,6 +80,42 @@ def execute(environment):
     return run
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel of a module's own, as nbclient starts it."""
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=60, allow_errors=True)
+    client.reset_execution_trackers()
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path_factory.mktemp("ipython"))}
+    with client.setup_kernel(env=environment):
+        yield client
+
+
+ANEW = """%reset -f
+import os, replicate_magic.session
+replicate_magic.session.close()
+os.environ.update({})
+del os, replicate_magic"""
+
+
+@pytest.fixture
+def execute_again(kernel, environment):
+    """Does what `execute` does in the module's kernel, which has forgotten the earlier tests.
+
+    Settings stay, and are for tests with a kernel of their own.
+    """
+
+    def run(*cells):
+        code = [ANEW.format(environment), *cells]
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in code])
+        kernel.nb = notebook
+        for index, cell in enumerate(notebook.cells):
+            kernel.execute_cell(cell, index)
+        assert not notebook.cells[0].outputs
+        return [Outputs(cell.outputs) for cell in notebook.cells[1:]]
+
+    return run
+
+
 def outputs_of(messages):
     """The outputs as a page ends up with them: updates replace what they name."""
     outputs, places = [], {}

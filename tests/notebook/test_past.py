@@ -50,13 +50,13 @@ def keep(environment, *records, origin):
     kept.close()
 
 
-def test_a_run_is_shown_whole_once_and_rerun_with_changes_and_compared(execute, replicate):
+def test_a_run_is_shown_whole_once_and_rerun_with_changes_and_compared(execute_again, replicate):
     replicate.tells_in_turn(
         (say("a red fox"), become("succeeded", logs="warm\n", metrics={"predict_time": 2.0})),
         (say("a red hen"), become("succeeded", metrics={"predict_time": 3.0})),
         (become("failed", error="E1001 <b>"),),
     )
-    shown, assigned, again, compared, same, failed = execute(
+    shown, assigned, again, compared, same, failed = execute_again(
         RUN,
         ID,
         "%replicate show {{first[:9]}}",
@@ -87,8 +87,8 @@ def test_a_run_is_shown_whole_once_and_rerun_with_changes_and_compared(execute, 
 
 
 @pytest.mark.slow
-def test_the_options_of_a_cell_make_many_of_a_rerun(execute, replicate):
-    *_, many, dry, typed = execute(
+def test_the_options_of_a_cell_make_many_of_a_rerun(execute_again, replicate):
+    *_, many, dry, typed = execute_again(
         RUN,
         ID,
         "df = %replicate rerun {{first}} --grid temperature=0.1,0.2 -q\nprint(len(df))",
@@ -103,10 +103,10 @@ def test_the_options_of_a_cell_make_many_of_a_rerun(execute, replicate):
     assert "temperature=hot: expected number" in typed.told
 
 
-def test_secrets_and_files_that_are_gone_are_to_be_given_again(execute, replicate):
+def test_secrets_and_files_that_are_gone_are_to_be_given_again(execute_again, replicate):
     gone = f"{replicate.other_url}/files/gone.png"
     replicate.files["here.png"] = ("image/png", b"\x89PNG")
-    outputs = execute(
+    outputs = execute_again(
         "%%replicate acme/poet key=hunter2 -q\nHi.",
         ID,
         "%replicate rerun {{first}} -q",
@@ -132,14 +132,14 @@ def test_secrets_and_files_that_are_gone_are_to_be_given_again(execute, replicat
 
 
 @pytest.mark.slow
-def test_a_file_that_replicate_has_deleted_comes_from_its_saved_copy(execute, replicate):
+def test_a_file_that_replicate_has_deleted_comes_from_its_saved_copy(execute_again, replicate):
     picture = b"\x89PNG\r\n\x1a\n" + bytes(20)
     made = f"{replicate.other_url}/files/made.png"
     replicate.files["made.png"] = ("image/png", picture)
     shape = {"type": "string", "format": "uri"}
     replicate.models["acme/maker"] = Model(official=True, schema=openapi(shape, **INPUTS))
     replicate.tells(become("succeeded", output=made))
-    _, again = execute(
+    _, again = execute_again(
         "first = %replicate run acme/maker prompt=a\n"
         f"second = %replicate run acme/maker prompt=b image={made}",
         "x = %replicate rerun {{second}} -q",
@@ -172,7 +172,9 @@ def test_a_run_in_the_background_is_canceled_and_what_the_api_says_is_told(conso
     assert len(replicate.seen("cancel")) == 3
 
 
-def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replicate, environment):
+def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(
+    execute_again, replicate, environment
+):
     """Its row is all that there is here; the API decides."""
     base = f"{replicate.url}/v1"
     known = {"input": {"prompt": "x"}, "logs": "", "error": None, "model": "acme/poet"}
@@ -194,7 +196,7 @@ def test_a_run_of_another_kernel_is_canceled_or_told_as_it_ended(execute, replic
 
     forbidden = answer(403, {"title": "Forbidden", "detail": "Not yours", "status": 403})
     replicate.fails("cancel", forbidden, ends(running, "canceled"), ends(late, "succeeded"))
-    outputs = execute(
+    outputs = execute_again(
         f"x = %replicate cancel {ended['id'][:9]}",
         f"x = %replicate cancel {running['id']}",
         f"x = %replicate cancel {running['id']}\nprint(x.status)",

@@ -836,6 +836,7 @@ def test_threads_share_a_history_in_memory():
     assert store.count(Query()) == 200
 
 
+@pytest.mark.slow
 def test_twelve_processes_write_at_once_lose_nothing_and_none_waits_a_second(script, path):
     code = """
         store = Store.open(sys.argv[1])
