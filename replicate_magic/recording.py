@@ -123,7 +123,7 @@ class Recorder:
         self._last: asyncio.Future[None] | None = None
 
     def prepare(self) -> None:
-        """Have the history opened, while the request is on its way."""
+        """Have the history opened, while the network is waited for."""
         if self._writer:
             self._writer.open()
 

@@ -245,6 +245,7 @@ class Runner:
         """Look up, plan, create and follow; whether it came to its own end."""
         order = sending.again(order)
         ask = Ask(client, order, story.add)
+        recorder.prepare()  # while the model is looked up: the request waits for its note
         found = await self._look_up(ask, story)
         try:
             return await self._attempt(client, order, found, story, recorder)
@@ -291,7 +292,6 @@ class Runner:
                 if isinstance(event, Created):
                     under_way.close()  # once its row is on the way: it is noted until that is kept
 
-            recorder.prepare()
             try:
                 create = sending.create_of(request, found.described, order.conditions)
                 if order.target.kind == "cog":
