@@ -67,7 +67,7 @@ def openapi(output=None, **inputs):
 class Step:
     """One step of a story: `change` is put into the prediction, the rest is done as well."""
 
-    after_s: float = 0.01
+    after_s: float = 0.002
     chunk: str | None = None  # appended to the output, and sent on the stream
     log: str = ""  # appended to the logs, and sent on the stream
     event: tuple[str, str] | None = None  # name and data, sent on the stream alone
@@ -75,7 +75,7 @@ class Step:
     held: bool = False  # wait for `release()`
 
 
-def say(chunk, after_s=0.01):
+def say(chunk, after_s=0.002):
     return Step(chunk=chunk, after_s=after_s)
 
 
@@ -83,7 +83,7 @@ def log(text):
     return Step(log=text)
 
 
-def become(status, *, after_s=0.01, **change):
+def become(status, *, after_s=0.002, **change):
     return Step(change={"status": status, **change}, after_s=after_s)
 
 

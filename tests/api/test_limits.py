@@ -20,7 +20,8 @@ from replicate_magic.session import the_session
 pytestmark = pytest.mark.slow
 
 # How many times as long as by the limit it may take on a machine that is busy with other things.
-# What is sent and refused is counted; how fast it is, `tests/bench/rate_limit.py` measures.
+# `test_limit_bucket.py`, whose clock is its own, has how closely a limit is kept to, and
+# `tests/bench/rate_limit.py` how fast that is.
 BUSY = 4
 
 
@@ -54,7 +55,7 @@ def test_cells_at_once_share_the_limit_and_none_is_refused(replicate):
     assert [one.status for one in predictions] == ["succeeded"] * 20
     assert replicate.limits.refused == {}
     assert learnt().burst == 5
-    assert learnt().rate_s == pytest.approx(20, rel=0.25)
+    assert learnt().rate_s == pytest.approx(20, rel=0.3)
     assert spread_s(replicate.seen("create")) < BUSY * (20 - 5) / 20
 
 
@@ -63,9 +64,9 @@ def test_a_limit_of_twenty_a_second_is_kept_to_and_used(replicate, concurrency):
     replicate.limits = Limits(create=Bucket(20, 5))
     in_turn(200, concurrency)
 
-    assert learnt().rate_s == pytest.approx(20, rel=0.1)
+    assert learnt().rate_s == pytest.approx(20, rel=0.3)
     assert spread_s(replicate.seen("create")) < BUSY * (200 - 5) / 20
-    assert replicate.limits.refused.get("create", 0) < 0.02 * 200
+    assert replicate.limits.refused.get("create", 0) < 0.06 * 200
     assert replicate.connections <= concurrency + 2
 
 
@@ -91,8 +92,8 @@ def test_a_limit_that_changes_in_the_middle_is_followed_by_both_cells(replicate)
     creates, refused = replicate.seen("create"), replicate.limits.refused.get("create", 0)
     assert len(replicate.predictions) == 100
     assert len(creates) == 100 + refused
-    assert refused <= 3
-    assert learnt().rate_s == pytest.approx(10, rel=0.25)
+    assert refused <= 6
+    assert learnt().rate_s == pytest.approx(10, rel=0.3)
     cells = [one.json["input"]["prompt"][0] for one in creates[50:90]]
     assert min(cells.count("a"), cells.count("b")) >= 15
     assert spread_s(creates[50:]) < BUSY * (100 - 50) / 10
