@@ -206,7 +206,8 @@ def _of_command_line(base: str) -> Iterator[Token]:
 
 def _parse_logins(text: str) -> dict[str, str]:
     found = json.loads(text)
-    return {str(origin): str(name) for origin, name in found.items()} if found else {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(origin): str(name) for origin, name in pairs}
 
 
 class Keyring:

@@ -80,10 +80,10 @@ def _read(file: Any) -> tuple[None, bytes, str]:
         )
     try:
         read = file.read(MOST_FILE_BYTES + 1)
+        data = read.encode() if isinstance(read, str) else bytes(read)
     except (OSError, ValueError) as error:
         raise InputError(
             f"content is a file that cannot be read: {error}. Nothing was sent."
         ) from error
     name = getattr(file, "name", "")
-    data = read.encode() if isinstance(read, str) else bytes(read)
     return None, data, Path(name).name if isinstance(name, str) and name else "content"

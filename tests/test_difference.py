@@ -67,6 +67,14 @@ def test_hostile_text_is_escaped_in_all_places():
     assert shown["text/html"].count("&lt;script&gt;") >= 5
 
 
+def test_the_name_of_a_model_is_no_formula_also_where_a_run_is_compared_with_itself():
+    run = Prediction(model="acme/$x$", raw={"id": "a", "status": "succeeded"})
+    shown = Difference(before=run, after=run)._repr_mimebundle_()
+
+    assert "$x$" in shown["text/html"]
+    assert shown["text/html"].startswith('<div class="tex2jax_ignore mathjax_ignore"')
+
+
 def test_pictures_stand_side_by_side_and_costs_are_compared(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))

@@ -349,7 +349,9 @@ def test_a_keyring_that_stays_locked_raises_nothing_and_is_left_alone_for_a_whil
 # -- whatever lies there ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"=" * 2_000_000, b"REPLICATE_API_TOKEN"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"=" * 2_000_000, b"REPLICATE_API_TOKEN", b"[1]"]
+)
 def test_nothing_that_lies_there_raises(place, home, content):
     hosts = write_hosts(place, "")
     home.mkdir()

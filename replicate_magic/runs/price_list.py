@@ -1,6 +1,7 @@
 """Owns the prices that Replicate has published, and when; must not compute with them.
 
 They change, and Replicate's API tells none: `%config ReplicateMagics.prices` goes before them.
+They were last looked at in November 2026. Source: https://replicate.com/pricing
 """
 
 from __future__ import annotations
@@ -10,9 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-AS_OF = "November 2026"
-"""When they were last looked at. Source: https://replicate.com/pricing"""
 
 _HARDWARE: dict[str, float] = {
     "cpu-small": 0.000025,

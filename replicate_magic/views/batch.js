@@ -7,10 +7,6 @@
 
 const PAGE = 25; // rows
 const MOST_OPEN = 8; // answers that are followed at once
-const ACKNOWLEDGED_MS = 500;
-// Said again: the first words to a young kernel may go to its main thread, which is busy.
-const SAY_AT_MS = [0, 100, 250, 1000, 3000];
-const SILENCE_MS = 15000;
 const BETWEEN_MS = 100; // what is asked for in pieces
 const REPLACED_MS = 1500; // by then a table that has ended is gone, unless the page was reloaded
 const KINDS = ["succeeded", "failed", "canceled", "running", "waiting"];
@@ -186,14 +182,6 @@ function insist(model, say, isHeard, unheard = () => {}) {
     unheard();
     tell(model);
   }, ACKNOWLEDGED_MS);
-}
-
-function send(model, content) {
-  try {
-    model.send(content);
-  } catch {
-    // The kernel has gone: there is nobody to be told.
-  }
 }
 
 // -- a view ------------------------------------------------------------------------------------
@@ -617,16 +605,6 @@ function radio(group, value) {
   const label = make("label");
   label.append(make("input", "", { type: "radio", name: group, value }), make("span"));
   return label;
-}
-
-// Such as 0.4 s, 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.
-function duration(seconds) {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 // Such as 40 s, 3 min, 2 h 5 min: what is guessed is not told to the second.

@@ -6,7 +6,7 @@ import html
 from typing import TYPE_CHECKING
 
 from replicate_magic.plain import printable
-from replicate_magic.views.prose import QUIET
+from replicate_magic.views.prose import NO_FORMULAS, QUIET
 
 if TYPE_CHECKING:
     from replicate_magic.call_code import Code
@@ -30,7 +30,10 @@ def code_bundle(code: Code) -> dict[str, str]:
     plain = [f"── {title}\n{text}" for title, text in shown.items()]
     return {
         "text/plain": "\n\n".join([*plain, *(["\n".join(notes)] if notes else [])]),
-        "text/html": f'<div style="{_BLOCK}">\n{_parts_html(shown)}{_notes_html(notes)}</div>',
+        "text/html": (
+            f'<div class="{NO_FORMULAS}" style="{_BLOCK}">\n'
+            f"{_parts_html(shown)}{_notes_html(notes)}</div>"
+        ),
     }
 
 

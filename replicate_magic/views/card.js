@@ -7,10 +7,6 @@
 const BLOCK = 2000; // characters: layout costs a block, however long the answer is
 const LONGEST = 8000; // without a line's end in it
 const NEAR = 24; // pixels from the end that still count as reading along
-const ACKNOWLEDGED_MS = 500;
-// Said again: the first words to a young kernel may go to its main thread, which is busy.
-const CANCEL_AT_MS = [0, 100, 250, 1000, 3000];
-const SILENCE_MS = 15000;
 const PHASES = new Set([
   "starting", "sending", "running", "streaming", "saving",
   "succeeded", "failed", "canceled", "aborted",
@@ -92,14 +88,6 @@ function apply(model, frame, buffers) {
   if (frame.html) model.set("html", frame.html);
   if (frame.state) model.set("state", { ...frame.state });
   return fits;
-}
-
-function send(model, content) {
-  try {
-    model.send(content);
-  } catch {
-    // The kernel has gone: there is nobody to be told.
-  }
 }
 
 // -- a view ----------------------------------------------------------------------------------
@@ -228,7 +216,7 @@ function render({ model, el }) {
   const click = () => {
     if (model.get("heard")) return;
     clicked_ms = performance.now();
-    for (const after_ms of CANCEL_AT_MS) setTimeout(askToCancel, after_ms);
+    for (const after_ms of SAY_AT_MS) setTimeout(askToCancel, after_ms);
     drawCancel();
     setTimeout(drawCancel, ACKNOWLEDGED_MS);
   };
@@ -348,16 +336,6 @@ function lasting(phase) {
 function waiting([reason, left_s], since_s) {
   const rest = Math.ceil(left_s - since_s);
   return rest > 0 ? `${reason}, again in ${rest} s` : reason;
-}
-
-// Such as 3.1 s, 42 s, 2 min 5 s, 1 h 3 min.
-function duration(seconds) {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 async function toClipboard(text) {

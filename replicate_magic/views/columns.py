@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicate_magic.plain import one_line
 from replicate_magic.views import aligned, cells
+from replicate_magic.views.prose import NO_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -42,7 +43,6 @@ LONG = (  # as much of the text as there is room for
 PROSE = "text-align: start; min-width: 16em; overflow-wrap: anywhere"
 NUMBER = "text-align: right; white-space: nowrap"
 _LONG_CHARS = 20
-_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 
 
 class Head:
@@ -190,7 +190,7 @@ def _as_html(columns: list[Column], caption: Callable[[list[Column]], str]) -> s
     told = html.escape(caption(columns), quote=False)
     return (
         f'<div style="overflow-x: auto">\n'
-        f'<table class="{_NO_FORMULAS}" style="{_TABLE}{width}">\n'
+        f'<table class="{NO_FORMULAS}" style="{_TABLE}{width}">\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
         f'<div style="{cells.QUIET}; font-size: 0.85em; padding: 0.4em 0.55em">{told}</div>'
     )

@@ -17,7 +17,7 @@ from replicate_magic.views.answer import address, file_facts, file_name
 from replicate_magic.views.compared import chosen, rows_of
 from replicate_magic.views.comparison_text import as_text
 from replicate_magic.views.previews import previews
-from replicate_magic.views.prose import QUIET
+from replicate_magic.views.prose import NO_FORMULAS, QUIET
 from replicate_magic.views.timings import timings_svg
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ _CELL = (
 _SHORT_CELL = f"{_CELL}; white-space: nowrap; font-variant-numeric: tabular-nums"
 _TEXT_CELL = f"{_CELL}; white-space: normal; overflow-wrap: break-word; min-width: 9em"
 _TEXT = "white-space: pre-wrap; overflow-wrap: anywhere"
-_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 _PICTURE_ALT = "When each request waited and ran"
 
 
@@ -72,7 +71,7 @@ def bundle(tally: Tally, look: Look, *, why: str = "") -> dict[str, str]:
         _timings(known) if look.status else "",
     ]
     plain = [as_text(known) if look.answer and known else "", "\n".join(filter(None, (line, why)))]
-    style = f'class="{_NO_FORMULAS}" style="{_BLOCK}"'
+    style = f'class="{NO_FORMULAS}" style="{_BLOCK}"'
     return {
         "text/plain": printable("\n\n".join(filter(None, plain))),
         "text/html": f'<div {style} dir="auto">{"".join(parts)}</div>',

@@ -31,7 +31,7 @@ from replicate_magic.views.differing import (
     value_text,
 )
 from replicate_magic.views.previews import previews
-from replicate_magic.views.prose import QUIET
+from replicate_magic.views.prose import NO_FORMULAS, QUIET
 from replicate_magic.views.status import name
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _PICTURE_PX = 320
 
 _BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
-_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 _TABLE = "border-collapse: collapse; border: none; margin: 0; table-layout: auto"
 _CELL = (
     "padding: 0.35em 0.7em 0.35em 0; vertical-align: top; text-align: left; border: none; "
@@ -69,9 +68,10 @@ def difference_bundle(found: Difference) -> dict[str, str]:
 def _as_html(found: Difference) -> str:
     said = "".join(f'<div style="{QUIET}">{html.escape(note)}</div>\n' for note in notes(found))
     if found.is_same_run:
-        return f'<div style="{_BLOCK}"><div>{_run_html(found.before)}</div>\n{said}</div>'
-    parts = [_table_html(found), said, _output_html(found), _metrics_html(found)]
-    return f'<div class="{_NO_FORMULAS}" style="{_BLOCK}" dir="auto">\n{"".join(parts)}</div>'
+        parts = [f"<div>{_run_html(found.before)}</div>\n", said]
+    else:
+        parts = [_table_html(found), said, _output_html(found), _metrics_html(found)]
+    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}" dir="auto">\n{"".join(parts)}</div>'
 
 
 def _run_html(prediction: Prediction) -> str:

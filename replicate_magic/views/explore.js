@@ -4,7 +4,6 @@
 // All text comes from outside: it becomes text nodes, never markup.
 
 const PAUSE_MS = { filter: 150, map: 150, all: 600 }; // without a key, before a program is asked
-const SILENCE_MS = 15000;
 const WAITING_MS = 250; // an answer that comes sooner leaves no time to read that it is waited for
 const MODES = [
   ["filter", "Keep the runs for which the program gives anything but false and null"],
@@ -103,14 +102,6 @@ function open(model, position) {
   const closes = position === null || known?.position === position;
   model.set("opened", closes ? null : { position });
   if (!closes) send(model, { ask: "open", position });
-}
-
-function send(model, content) {
-  try {
-    model.send(content);
-  } catch {
-    // The kernel has gone: there is nobody to be told.
-  }
 }
 
 // -- a view ------------------------------------------------------------------------------------

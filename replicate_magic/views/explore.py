@@ -21,6 +21,7 @@ from replicate_magic.plain import one_line, printable
 from replicate_magic.prediction import Prediction
 from replicate_magic.views import status, widgets
 from replicate_magic.views.answer import pretty, shown
+from replicate_magic.views.prose import NO_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -339,7 +340,8 @@ def _html(said: str, columns: list[str], rows: list[list[str]]) -> str:
     )
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
     return (
-        f'<div style="{_BLOCK}"><div style="{_QUIET}">{html.escape(said)}</div>'
+        f'<div class="{NO_FORMULAS}" style="{_BLOCK}">'
+        f'<div style="{_QUIET}">{html.escape(said)}</div>'
         f'<div style="overflow-x: auto">{table}</div></div>'
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from replicate_magic.plain import one_line, printable
 from replicate_magic.views import cells
+from replicate_magic.views.prose import NO_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ _CELL = (
 )
 _NAME = f"{_CELL}; white-space: nowrap; {cells.QUIET}"
 _FACT = f"{_CELL}; white-space: pre-wrap; overflow-wrap: anywhere"
-_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 
 
 def facts_bundle(facts: Mapping[str, str], notes: Iterable[str] = ()) -> dict[str, str]:
@@ -49,9 +49,9 @@ def _as_html(facts: Mapping[str, str], notes: list[str]) -> str:
         f'<td align="left" style="{_FACT}">{html.escape(fact)}</td></tr>\n'
         for name, fact in facts.items()
     )
-    table = f'<table class="{_NO_FORMULAS}" style="{_TABLE}">\n<tbody>\n{rows}</tbody>\n</table>\n'
+    table = f'<table class="{NO_FORMULAS}" style="{_TABLE}">\n<tbody>\n{rows}</tbody>\n</table>\n'
     said = "".join(
-        f'<div class="{_NO_FORMULAS}" style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n'
+        f'<div class="{NO_FORMULAS}" style="padding: 0.3em 0.55em">{html.escape(note)}</div>\n'
         for note in notes
     )
     return f"{table if facts else ''}{said}"

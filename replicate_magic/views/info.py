@@ -10,6 +10,7 @@ from replicate_magic.cell import words
 from replicate_magic.plain import count, one_line, printable
 from replicate_magic.views import cells
 from replicate_magic.views.aligned import _settled, _width
+from replicate_magic.views.prose import NO_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ _FEW_CHOICES = 8  # that stand open, where they are short
 _FEW_CHARS = 60
 _DESCRIPTION_CHARS = 4_000
 _INPUT_CHARS = 1_000  # of an input's description
-_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # pages typeset what stands between two `$`
 
 _WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere"
 _BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
@@ -241,7 +241,7 @@ def _as_html(info: ModelInfo) -> str:
         _inputs_html(info),
         _example_html(info.example),
     ]
-    return f'<div class="{_NO_FORMULAS}" style="{_BLOCK}">\n{"".join(parts)}</div>'
+    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}">\n{"".join(parts)}</div>'
 
 
 def _text(text: str) -> str:

@@ -13,6 +13,7 @@ from replicate_magic.plain import count, one_line
 from replicate_magic.views import cells, columns
 from replicate_magic.views.cells import Cell
 from replicate_magic.views.columns import LONG, NUMBER, PROSE, ROWS, SHORT, Column, Head, plain
+from replicate_magic.views.prose import NO_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -47,7 +48,7 @@ def listed_bundle(frame: pd.DataFrame) -> dict[str, str] | None:
 def _nothing(told: str) -> dict[str, str]:
     return {
         "text/plain": told,
-        "text/html": f'<div style="{cells.QUIET}">{html.escape(told)}</div>',
+        "text/html": f'<div class="{NO_FORMULAS}" style="{cells.QUIET}">{html.escape(told)}</div>',
     }
 
 
