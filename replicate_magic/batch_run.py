@@ -117,7 +117,8 @@ class Batch:
     def cancel(self, number: int) -> None:
         """Cancel one request, or do not send it."""
         if task := self._tasks.get(number):
-            task.cancel()
+            if not task.cancelling():  # once: what cleans up must not be cut off by a second
+                task.cancel()
         elif number in self.requests.asked and self.tally.entry(number).phase == "waiting":
             self.requests.leave(number, error="Canceled before it was sent.")
 

@@ -218,7 +218,8 @@ def test_one_request_is_canceled_and_the_others_go_on(replicate, begin):
     job = begin(rows=["a", "b", "c"], prompt="{{row}}", concurrency=2)
     replicate.wait_for("get", 2)
     job.cancel(2)
-    job.cancel(0)
+    for _ in range(3):  # as a page says it until it is heard
+        job.cancel(0)
     replicate.wait_for("cancel")
     while not job.done:
         if any(one["status"] not in {"succeeded", "canceled"} for one in replicate.predictions):

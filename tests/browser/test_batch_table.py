@@ -199,7 +199,7 @@ def test_the_table_is_used_with_the_keyboard_alone(batch, gate, expect, applicat
     nb.page.keyboard.press("Space")
     expect(row(table, 3)).to_contain_text("canceled")
     end(nb, gate)
-    assert nb.value("play.canceled") == "[3]"
+    assert nb.value("set(play.canceled)") == "{3}"  # said until it is heard
 
 
 # -- canceling --------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_one_is_canceled_while_the_cell_blocks(batch, gate, expect, application)
     expect(row(table, 0)).to_contain_text("running")
     nb.shot(f"{application}-batch-one-canceled")
     end(nb, gate)
-    assert nb.value("play.canceled") == "[1]"
+    assert nb.value("set(play.canceled)") == "{1}"
 
 
 @both
@@ -222,7 +222,7 @@ def test_all_are_canceled_while_the_cell_blocks(batch, expect, application):
     table.get_by_role("button", name="Cancel all").click()
     nb.wait_idle()
     expect(nb.output(0)).to_contain_text("30 requests · 2 canceled · 28 not sent")
-    assert nb.value("play.canceled") == "[None]"
+    assert nb.value("set(play.canceled)") == "{None}"
     nb.shot(f"{application}-batch-canceled")
     assert_at_peace(nb)
 
