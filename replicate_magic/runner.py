@@ -302,8 +302,10 @@ class Runner:
                     left = await leftover.noted(sent, under_way, recorder)
                     raw = await leftover.created_before(client, create, conduct, left, emit)
                     if raw:
-                        subject = str(create.target)
-                        return await rejoin(client, raw["id"], conduct, emit, subject=subject)
+                        known_as, kept = str(create.target), conduct.kept
+                        return await rejoin(
+                            client, raw["id"], conduct, emit, subject=known_as, before=kept
+                        )
                 return await predict(client, create, conduct, emit)
             except errors.ReplicateMagicError as error:
                 secrets.hide_in(error)

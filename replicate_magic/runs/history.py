@@ -288,19 +288,16 @@ class History(Keeping):
         Returns:
             Those like it, the oldest first, that were being sent by a process which has ended.
         """
-        file = self._store()
-        if file is None:
-            return []
-        try:
-            left = file.sent.left(self._is_sending, sent)
+        left: list[SentRequest] = []
+
+        def note(file: Store) -> None:
+            left[:] = file.sent.left(self._is_sending, sent)
             driver = self._sending[sent.key] = self._locks.take()
             file.sent.put(sent, driver)
-        except OSError:  # nothing can be locked there
-            return []
-        except HistoryError as error:
-            self._trouble(error)
-            return []
-        return left
+
+        with suppress(OSError):  # nothing can be locked there
+            return left if self._is_written(note) else []
+        return []
 
     def forget_sent(self, keys: Iterable[str]) -> None:
         """Deletes requests: what became of them is known, or was told."""
