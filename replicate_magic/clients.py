@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from replicate_magic import bridge
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from replicate_magic.api.client import Pool
     from replicate_magic.api.limiter import Limiter
+    from replicate_magic.api.pool import Pool
     from replicate_magic.endpoint import Endpoint
 
 _SETTLE_S = 1.5  # with what stops a run, less than `bridge.CLEAN_UP_S`
@@ -30,7 +30,7 @@ class Clients:
         """The client of an endpoint."""
         here = asyncio.get_running_loop()
         if self._pool is None or self._pool[0] is not here:  # closed, or left behind by a fork
-            self._pool = (here, open_http())
+            self._pool = (here, open_pool())
             self._clients = {}
             bridge.here().at_close(partial(_close, self._pool[1], self._clients))
         if endpoint not in self._clients:

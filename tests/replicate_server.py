@@ -654,6 +654,11 @@ class Replicate:
                 assert left > 0, [(one.method, one.path) for one in self.requests]
                 self._news.wait(min(left, 0.02))
 
+    @property
+    def open_connections(self):
+        """How many there are now, to either origin."""
+        return len(self._writers)
+
     def strangers_with_token(self):
         """The requests to the other origin that held the token, anywhere."""
         token = self.token

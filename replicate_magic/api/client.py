@@ -21,6 +21,7 @@ from replicate_magic import __version__
 from replicate_magic.api import answers, protocol
 from replicate_magic.api.answers import Answer
 from replicate_magic.api.limiter import Limiter
+from replicate_magic.api.pool import Pool
 from replicate_magic.errors import ConnectionFailed, ConnectionLost, UnexpectedAnswer
 from replicate_magic.plain import one_line
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from replicate_magic.api.limiter import Place
     from replicate_magic.api.protocol import APIRequest, FileForm
-
-Pool = httpx.AsyncClient
-"""A pool of connections, shared by the clients of a loop."""
 
 _AGENT = f"replicate_magic/{__version__}"
 _CONNECT_S = 10.0
@@ -53,18 +51,19 @@ _NOT_SENT = (
 )
 
 
-def open_http() -> httpx.AsyncClient:
-    """A pool of connections for all clients of a loop; close it with `aclose()`.
+def open_pool() -> Pool:
+    """A pool of connections for all clients of a loop; close it with `aclose()`."""
+    return Pool(_open_http)
 
-    Addresses of this machine are reached without a proxy, whatever the environment says.
-    """
+
+def _open_http() -> httpx.AsyncClient:
+    """Addresses of this machine are reached without a proxy, whatever the environment says."""
     here = httpx.AsyncHTTPTransport(verify=False)  # plain http, to this machine only
     _quicken(here)
     return httpx.AsyncClient(
         headers={"user-agent": _AGENT},
         verify=_trust(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
         mounts={"http://127.0.0.1": here, "http://localhost": here, "http://[::1]": here},
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
     )
 
 
@@ -112,7 +111,7 @@ class Client:
     """Replicate's API at one address, with one token.
 
     Args:
-        http: the pool of connections.
+        pool: where its connections are from.
         base: the API's address, ending in `/v1`.
         token: the API token.
 
@@ -121,10 +120,10 @@ class Client:
         limits: the rate limits that requests are held to.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, base: str, token: str) -> None:
+    def __init__(self, pool: Pool, *, base: str, token: str) -> None:
         self.base = base
         self.limits = Limiter(documented=base == protocol.PUBLIC_API)
-        self._http = http
+        self._pool = pool
         self._token = token
         self._ahead = timedelta(0)
         self._background: set[asyncio.Task[None]] = set()
@@ -195,7 +194,8 @@ class Client:
     async def _exchange(self, place: Place, method: str, url: str, **options: Any) -> Answer:
         try:
             with _faults(url):
-                response = await self._http.request(method, url, **options)
+                async with self._pool.client(url) as http:
+                    response = await http.request(method, url, **options)
         except ConnectionFailed:
             self.limits.give_back(place)
             raise
@@ -220,9 +220,12 @@ class Client:
             headers["last-event-id"] = last_id
         timeout = httpx.Timeout(_STREAM_SILENCE_S, connect=_CONNECT_S)
         try:
-            async with self._http.stream(
-                "GET", url, headers=headers, timeout=timeout, follow_redirects=True
-            ) as response:
+            async with (
+                self._pool.client(url) as http,
+                http.stream(
+                    "GET", url, headers=headers, timeout=timeout, follow_redirects=True
+                ) as response,
+            ):
                 kind = response.headers.get("content-type", "")
                 if response.status_code != httpx.codes.OK or "text/event-stream" not in kind:
                     raise ConnectionLost(f"No stream there: HTTP {response.status_code} {kind}.")
@@ -244,9 +247,12 @@ class Client:
         )
         timeout = httpx.Timeout(None, connect=_CONNECT_S)
         with _faults(url):
-            async with self._http.stream(
-                request.method, url, json=request.json, headers=headers, timeout=timeout
-            ) as response:
+            async with (
+                self._pool.client(url) as http,
+                http.stream(
+                    request.method, url, json=request.json, headers=headers, timeout=timeout
+                ) as response,
+            ):
                 yield _incoming(response)
 
     @asynccontextmanager
@@ -272,7 +278,10 @@ class Client:
             if not self._may_fetch(url):
                 raise UnexpectedAnswer(f"{_host(url)} is no place that files are fetched from.")
             try:
-                async with self._http.stream("GET", url, headers=sent, timeout=timeout) as response:
+                async with (
+                    self._pool.client(url) as http,
+                    http.stream("GET", url, headers=sent, timeout=timeout) as response,
+                ):
                     if response.next_request is None:
                         yield _incoming(response)
                         return

@@ -29,7 +29,7 @@ from replicate_server import (
     web_page,
 )
 
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 from replicate_magic.api.downloads import Downloads
 from replicate_magic.api.files import data_of
 from replicate_magic.api.folder import plain_name
@@ -48,8 +48,8 @@ def server():
 
 @asynccontextmanager
 async def downloads_of(server, folder, **options):
-    async with open_http() as http:
-        client = Client(http, base=f"{server.url}/v1", token=server.token)
+    async with open_pool() as pool:
+        client = Client(pool, base=f"{server.url}/v1", token=server.token)
         yield Downloads(client, folder, **options)
 
 

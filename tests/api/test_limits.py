@@ -11,7 +11,7 @@ from replicate_server import Replicate, answer, become, hold, last_words, say
 
 from replicate_magic import arun, errors, run
 from replicate_magic.api.answers import Allowance
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 from replicate_magic.api.limiter import Limiter
 from replicate_magic.api.protocol import PUBLIC_API, list_request
 from replicate_magic.api.uploads import Upload, Uploads
@@ -241,8 +241,8 @@ def test_uploads_and_lists_fall_under_the_limit_of_reads(server):
     server.limits = Limits(other=Bucket(5, 3))
 
     async def go():
-        async with open_http() as http:
-            client = Client(http, base=f"{server.url}/v1", token=server.token)
+        async with open_pool() as pool:
+            client = Client(pool, base=f"{server.url}/v1", token=server.token)
             assert client.limits.known("other") is None
             await client.send(list_request())
             data = [Upload(name="a", media_type="text/plain", data=b"%d" % n) for n in range(2)]
@@ -332,8 +332,8 @@ def test_on_the_public_api_the_first_create_goes_alone_and_others_at_the_documen
 
 def test_the_documented_limits_are_those_of_the_public_api_alone():
     async def go():
-        async with open_http() as http:
-            clients = [Client(http, base=base, token="") for base in (PUBLIC_API, "http://h/v1")]
+        async with open_pool() as pool:
+            clients = [Client(pool, base=base, token="") for base in (PUBLIC_API, "http://h/v1")]
             for client in clients:
                 client.limits.turn("create")
             await asyncio.sleep(0.15)
@@ -347,8 +347,8 @@ def test_what_was_not_sent_is_not_counted(server):
     server.fails("list", last_words())
 
     async def go():
-        async with open_http() as http:
-            client = Client(http, base=f"{server.url}/v1", token=server.token)
+        async with open_pool() as pool:
+            client = Client(pool, base=f"{server.url}/v1", token=server.token)
             await client.send(list_request())
             before = client.limits.known("other").remaining
             with pytest.raises(errors.ConnectionFailed):

@@ -841,15 +841,15 @@ def test_files_are_fetched_from_https_and_the_apis_own_host_alone(replicate, beg
 
 
 def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
-    from replicate_magic.api.client import Client, open_http
+    from replicate_magic.api.client import Client, open_pool
     from replicate_magic.api.files import Previews
     from replicate_magic.prediction import OutputFile
 
     came = []
 
     async def fetch():
-        async with open_http() as http:
-            client = Client(http, base=f"{replicate.url}/v1", token="")
+        async with open_pool() as pool:
+            client = Client(pool, base=f"{replicate.url}/v1", token="")
             files = [OutputFile(url=f"{replicate.other_url}/files/no{n}") for n in range(25)]
             async with Previews(client, came.append) as previews:
                 previews.fetch(files[:3])
@@ -864,10 +864,10 @@ def test_no_more_than_twenty_files_are_fetched_to_be_shown(replicate):
 def test_whose_certificates_are_believed_is_read_once_for_what_the_environment_says(
     monkeypatch, tmp_path
 ):
-    from replicate_magic.api.client import open_http
+    from replicate_magic.api.client import open_pool
 
     async def trust():
-        async with open_http() as http:
+        async with open_pool() as pool, pool.client("https://example.com") as http:
             return http._transport._pool._ssl_context
 
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)

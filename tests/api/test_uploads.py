@@ -22,7 +22,7 @@ from replicate_server import (
 )
 
 from replicate_magic import errors
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 from replicate_magic.api.uploads import Upload, Uploads
 from replicate_magic.cell.files import MOST_FILE_BYTES
 
@@ -37,8 +37,8 @@ def server():
 
 @asynccontextmanager
 async def client_of(server, token=None):
-    async with open_http() as http:
-        yield Client(http, base=f"{server.url}/v1", token=token or server.token)
+    async with open_pool() as pool:
+        yield Client(pool, base=f"{server.url}/v1", token=token or server.token)
 
 
 def sent(server, *uploads, told=lambda *_: None, again=lambda *_: None):

@@ -25,7 +25,7 @@ from pathlib import Path
 from figure import Figure
 
 import replicate_magic as rm
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 from replicate_magic.api.downloads import Downloads
 from replicate_magic.api.uploads import Upload, Uploads
 from replicate_magic.prediction import OutputFile
@@ -73,8 +73,8 @@ def converse(line: socket.socket, path: str) -> None:
 
 async def measured(base: str, token: str, path: str, rounds: int) -> dict[str, list[float]]:
     """The seconds of each round, and the memory above what a small file takes, in MB."""
-    http = open_http()
-    client = Client(http, base=base, token=token)
+    pool = open_pool()
+    client = Client(pool, base=base, token=token)
     small = Upload(name="small.bin", media_type="application/octet-stream", data=b"x")
     large = Upload(name="large.bin", media_type="application/octet-stream", path=Path(path))
     folder = Path(tempfile.mkdtemp(dir=Path(path).parent))
@@ -109,7 +109,7 @@ async def measured(base: str, token: str, path: str, rounds: int) -> dict[str, l
         downloads, began = Downloads(client, folder, names="plain"), time.perf_counter()
         await asyncio.gather(*map(downloads.fetch, files))
         found["at once"].append(time.perf_counter() - began)
-    await http.aclose()
+    await pool.aclose()
     shutil.rmtree(folder)
     return found
 

@@ -23,7 +23,7 @@ from rate_limits import Bucket, Limits
 from replicate_server import Replicate
 
 from replicate_magic.api.answers import Allowance
-from replicate_magic.api.client import Client, open_http
+from replicate_magic.api.client import Client, open_pool
 from replicate_magic.api.create import Conduct
 from replicate_magic.api.limiter import Limiter
 from replicate_magic.api.predict import predict
@@ -46,8 +46,8 @@ async def at_a_time(some: int, count: int, one) -> None:
 
 async def ours(server: Replicate, count: int, concurrency: int) -> None:
     """Each prediction to its end, as a batch does; the model is looked up first."""
-    async with open_http() as http:
-        client = Client(http, base=f"{server.url}/v1", token=server.token)
+    async with open_pool() as pool:
+        client = Client(pool, base=f"{server.url}/v1", token=server.token)
         await client.send(model_request(POET))
 
         async def one(number: int) -> None:
