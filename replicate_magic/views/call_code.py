@@ -6,12 +6,12 @@ import html
 from typing import TYPE_CHECKING
 
 from replicate_magic.plain import printable
-from replicate_magic.views.prose import NO_FORMULAS, QUIET
+from replicate_magic.views.block import block
+from replicate_magic.views.prose import QUIET
 
 if TYPE_CHECKING:
     from replicate_magic.call_code import Code
 
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
 _TITLE = f"{QUIET}; margin: 0.6em 0 0.2em"
 _CODE = (
     "font-family: var(--jp-code-font-family, monospace); font-size: 0.92em; "
@@ -30,10 +30,7 @@ def code_bundle(code: Code) -> dict[str, str]:
     plain = [f"── {title}\n{text}" for title, text in shown.items()]
     return {
         "text/plain": "\n\n".join([*plain, *(["\n".join(notes)] if notes else [])]),
-        "text/html": (
-            f'<div class="{NO_FORMULAS}" style="{_BLOCK}">\n'
-            f"{_parts_html(shown)}{_notes_html(notes)}</div>"
-        ),
+        "text/html": block(f"\n{_parts_html(shown)}{_notes_html(notes)}"),
     }
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from replicate_magic.plain import count, one_line, printable
 from replicate_magic.views import cells, entries
 from replicate_magic.views.answer import address, file_facts, file_name
+from replicate_magic.views.block import block, quiet_line, trouble
 from replicate_magic.views.compared import chosen, rows_of
 from replicate_magic.views.comparison_text import as_text
 from replicate_magic.views.previews import previews
-from replicate_magic.views.prose import NO_FORMULAS, QUIET
+from replicate_magic.views.prose import QUIET
 from replicate_magic.views.timings import timings_svg
 
 if TYPE_CHECKING:
@@ -37,12 +38,6 @@ _MOST_PARAMS, _MOST_FILES = 6, 4
 _THUMB_PX = 150
 _THUMB_BYTES = 60_000
 
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
-_LINE = f"{QUIET}; line-height: 1.8; margin-bottom: 0.4em"
-_WHY = (
-    "border-left: 3px solid var(--jp-error-color1, #c62828); padding: 0.1em 0.7em; "
-    "margin: 0.4em 0; white-space: pre-wrap; overflow-wrap: anywhere"
-)
 _TABLE = "border-collapse: collapse; border: none; margin: 0; table-layout: auto; width: 100%"
 _CELL = (
     "padding: 0.4em 0.6em; vertical-align: top; text-align: left; border: none; "
@@ -65,16 +60,15 @@ def bundle(tally: Tally, look: Look, *, why: str = "") -> dict[str, str]:
     known = list(tally.entries)
     line = " · ".join(entries.summary(tally, time.monotonic())) if look.status else ""
     parts = [
-        f'<div style="{_LINE}">{html.escape(line)}</div>' if line else "",
-        f'<div style="{_WHY}">{html.escape(printable(why))}</div>' if why else "",
+        quiet_line(html.escape(line)) if line else "",
+        trouble(why) if why else "",
         _Table(known, look).markup() if look.answer and known else "",
         _timings(known) if look.status else "",
     ]
     plain = [as_text(known) if look.answer and known else "", "\n".join(filter(None, (line, why)))]
-    style = f'class="{NO_FORMULAS}" style="{_BLOCK}"'
     return {
         "text/plain": printable("\n\n".join(filter(None, plain))),
-        "text/html": f'<div {style} dir="auto">{"".join(parts)}</div>',
+        "text/html": block("".join(parts), by_text=True),
     }
 
 

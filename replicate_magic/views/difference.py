@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from replicate_magic.plain import one_line, printable
 from replicate_magic.views import cells, preview_bytes
 from replicate_magic.views.answer import address, file_facts, file_name
+from replicate_magic.views.block import block
 from replicate_magic.views.difference_text import as_text
 from replicate_magic.views.differing import (
     ABSENT,
@@ -31,7 +32,7 @@ from replicate_magic.views.differing import (
     value_text,
 )
 from replicate_magic.views.previews import previews
-from replicate_magic.views.prose import NO_FORMULAS, QUIET
+from replicate_magic.views.prose import QUIET
 from replicate_magic.views.status import name
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 _PICTURE_PX = 320
 
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
 _TABLE = "border-collapse: collapse; border: none; margin: 0; table-layout: auto"
 _CELL = (
     "padding: 0.35em 0.7em 0.35em 0; vertical-align: top; text-align: left; border: none; "
@@ -71,7 +71,7 @@ def _as_html(found: Difference) -> str:
         parts = [f"<div>{_run_html(found.before)}</div>\n", said]
     else:
         parts = [_table_html(found), said, _output_html(found), _metrics_html(found)]
-    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}" dir="auto">\n{"".join(parts)}</div>'
+    return block("".join(["\n", *parts]), by_text=True)
 
 
 def _run_html(prediction: Prediction) -> str:

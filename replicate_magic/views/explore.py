@@ -21,7 +21,7 @@ from replicate_magic.plain import one_line, printable
 from replicate_magic.prediction import Prediction
 from replicate_magic.views import status, widgets
 from replicate_magic.views.answer import pretty, shown
-from replicate_magic.views.prose import NO_FORMULAS
+from replicate_magic.views.block import block, quiet_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -305,8 +305,6 @@ def _start(text: str, limit: int) -> str:
 
 # -- what a saved file shows --------------------------------------------------------------------
 
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
-_QUIET = "color: var(--jp-ui-font-color2, inherit); font-size: 0.85em; line-height: 1.8"
 _CELL = "text-align: left; vertical-align: top"
 
 
@@ -339,11 +337,7 @@ def _html(said: str, columns: list[str], rows: list[list[str]]) -> str:
         f"<tr>{''.join(_cell_html('td', cell) for cell in cells)}</tr>" for cells in rows
     )
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-    return (
-        f'<div class="{NO_FORMULAS}" style="{_BLOCK}">'
-        f'<div style="{_QUIET}">{html.escape(said)}</div>'
-        f'<div style="overflow-x: auto">{table}</div></div>'
-    )
+    return block(f'{quiet_line(html.escape(said))}<div style="overflow-x: auto">{table}</div>')
 
 
 def _cell_html(tag: str, text: str) -> str:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import display
 
 from replicate_magic.failure import short_why
-from replicate_magic.plain import printable
 from replicate_magic.views.answer import CUT, Shown, shown
+from replicate_magic.views.block import block, quiet_line, trouble
 from replicate_magic.views.growing import settled_logs
 from replicate_magic.views.pictures import Drawn, drawn, image_tag
 from replicate_magic.views.previews import NATIVE, PICTURES
-from replicate_magic.views.prose import MARKDOWN_CHARS, NO_FORMULAS, QUIET, markdown, pre, sanitised
+from replicate_magic.views.prose import MARKDOWN_CHARS, QUIET, markdown, pre, sanitised
 from replicate_magic.views.status import status_line, status_parts
 from replicate_magic.views.tree import is_small, tree
 
@@ -35,12 +35,6 @@ _PLAIN_CHARS = 20_000
 """How much of a long answer is in text/plain beside the HTML, so that each byte is sent once."""
 _LOG_CHARS = 20_000
 
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"  # in line with what other cells show
-_LINE = f"{QUIET}; line-height: 1.8; margin-bottom: 0.4em"
-_WHY = (
-    "border-left: 3px solid var(--jp-error-color1, #c62828); padding: 0.1em 0.7em; "
-    "margin: 0.4em 0; white-space: pre-wrap; overflow-wrap: anywhere"
-)
 _COLOURS = {
     "succeeded": "var(--jp-success-color1, #2e7d32)",
     "failed": "var(--jp-error-color1, #c62828)",
@@ -139,10 +133,10 @@ def _page(prediction: Prediction, markup: str, look: Look, why: str) -> str:
     parts = [
         _line_html(prediction) if look.status else "",
         markup,
-        f'<div style="{_WHY}">{html.escape(printable(why))}</div>' if why else "",
+        trouble(why) if why else "",
         _logs_html(prediction) if look.status and look.answer else "",
     ]
-    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}" dir="auto">{"".join(parts)}</div>'
+    return block("".join(parts), by_text=True)
 
 
 def _body(prediction: Prediction, answer: Answer | None, look: Look) -> tuple[Shown, Drawn]:
@@ -207,7 +201,7 @@ def _line_html(prediction: Prediction) -> str:
         parts.append(f'<a href="{href}" target="_blank" rel="noopener noreferrer">run</a>')
     colour = _COLOURS.get(prediction.status, "inherit")
     dot = f'<span style="color: {colour}">●</span>'
-    return f'<div style="{_LINE}">{dot} {" · ".join(parts)}</div>'
+    return quiet_line(f"{dot} {' · '.join(parts)}")
 
 
 def _logs_html(prediction: Prediction) -> str:

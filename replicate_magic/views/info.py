@@ -10,7 +10,7 @@ from replicate_magic.cell import words
 from replicate_magic.plain import count, one_line, printable
 from replicate_magic.views import cells
 from replicate_magic.views.aligned import _settled, _width
-from replicate_magic.views.prose import NO_FORMULAS
+from replicate_magic.views.block import block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,6 @@ _DESCRIPTION_CHARS = 4_000
 _INPUT_CHARS = 1_000  # of an input's description
 
 _WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere"
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"
 _PART = "margin: 0.6em 0 0.2em"
 _CELL = (
     "padding: 0.35em 0.55em; vertical-align: top; text-align: start; border: none; "
@@ -241,7 +240,7 @@ def _as_html(info: ModelInfo) -> str:
         _inputs_html(info),
         _example_html(info.example),
     ]
-    return f'<div class="{NO_FORMULAS}" style="{_BLOCK}">\n{"".join(parts)}</div>'
+    return block("".join(["\n", *parts]))
 
 
 def _text(text: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from replicate_magic.plain import one_line, printable
 from replicate_magic.views.answer import pretty
-from replicate_magic.views.prose import NO_FORMULAS, QUIET, markdown, pre
+from replicate_magic.views.block import block
+from replicate_magic.views.prose import QUIET, markdown, pre
 from replicate_magic.views.status import size
 from replicate_magic.views.tree import is_small, tree
 
 _PLAIN_CHARS = 8_000
-_BLOCK = "padding: 0 var(--jp-code-padding, 5px)"  # in line with what other cells show
 _HIDDEN = "(secret)"
 
 
@@ -32,14 +32,14 @@ def json_bundle(value: Any, hidden: frozenset[str] = frozenset()) -> dict[str, s
     drawn = pre(text) if is_small(value, text) else tree(value)
     return {
         "text/plain": "\n".join([text, *notes]),
-        "text/html": f'<div class="{NO_FORMULAS}" style="{_BLOCK}">{drawn}{said}</div>',
+        "text/html": block(f"{drawn}{said}"),
     }
 
 
 def text_bundle(text: str) -> dict[str, str]:
     """A text, which is read as Markdown: it is a model's README."""
     safe = printable(text)
-    drawn = f'<div class="{NO_FORMULAS}" style="{_BLOCK}" dir="auto">{markdown(safe)}</div>'
+    drawn = block(markdown(safe), by_text=True)
     return {"text/plain": safe, "text/html": drawn}
 
 
@@ -48,5 +48,5 @@ def bytes_bundle(data: bytes, media_type: str) -> dict[str, str]:
     told = (
         f"{size(len(data))} of {one_line(media_type, limit=80) or 'bytes'}; --save PATH keeps them"
     )
-    drawn = f'<div class="{NO_FORMULAS}" style="{_BLOCK}">{html.escape(told)}</div>'
+    drawn = block(html.escape(told))
     return {"text/plain": told, "text/html": drawn}
