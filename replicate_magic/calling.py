@@ -14,12 +14,11 @@ from replicate_magic.api import protocol
 from replicate_magic.api.address import read_address
 from replicate_magic.api.composed import composed
 from replicate_magic.asking import Call, called, got
-from replicate_magic.cell.options import duration
 from replicate_magic.cell.plan import Target
 from replicate_magic.endpoint import configured_base
 from replicate_magic.errors import CellError, JqError, NotInHistory
 from replicate_magic.failure import tell_interrupt
-from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay
+from replicate_magic.order import Conditions, replay, seconds_of
 from replicate_magic.runs.history import the_history, warn_of_history
 from replicate_magic.runs.prices import is_free
 from replicate_magic.sending import read_bytes
@@ -88,7 +87,6 @@ def call_api(
     """
     if not (isinstance(method, str) and isinstance(path, str)):
         raise CellError('Method and path are texts: call_api("GET", "/models"). Nothing was sent.')
-    seconds = timeout if isinstance(timeout, str) or timeout is None else f"{timeout:.3f}"
     asked = call(
         Call(
             method=method,
@@ -101,7 +99,7 @@ def call_api(
             local=local,
             yes=yes,
             force=force,
-            timeout_s=DEFAULT_TIMEOUT_S if seconds is None else duration(seconds),
+            timeout_s=seconds_of(timeout),
         )
     )
     warn_of_history()

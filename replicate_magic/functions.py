@@ -9,11 +9,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.aliases import read_model
-from replicate_magic.cell.options import amount_usd, duration, seconds_to_wait
+from replicate_magic.cell.options import amount_usd, seconds_to_wait
 from replicate_magic.cell.plan import Draft
 from replicate_magic.errors import InputError
 from replicate_magic.job import Ended, check
-from replicate_magic.order import DEFAULT_TIMEOUT_S, Conditions, replay, saving_into
+from replicate_magic.order import Conditions, replay, saving_into, seconds_of
 from replicate_magic.recording import notebook_name, prediction_of
 from replicate_magic.runs.history import warn_of_history
 from replicate_magic.runs.picking import found
@@ -197,7 +197,7 @@ def attach(
     if record.final:
         return check(Ended(prediction_of(record)))
     view = choose(Look()) if show else NoView()
-    job = the_session().attach(record, Conditions(timeout_s=_seconds(timeout)), view)
+    job = the_session().attach(record, Conditions(timeout_s=seconds_of(timeout)), view)
     close_view(view, job.prediction, why=job.why())
     return job.wait()
 
@@ -263,7 +263,7 @@ def conditions_of(
     """
     most_usd = None if max_cost is None else amount_usd("max_cost", max_cost)
     return Conditions(
-        timeout_s=_seconds(timeout),
+        timeout_s=seconds_of(timeout),
         wait_s=wait if wait is None else seconds_to_wait(wait),
         stream=stream,
         log=log,
@@ -272,9 +272,3 @@ def conditions_of(
         reuse=replay(cached=cached),
         spending=Spending(most_usd=most_usd),
     )
-
-
-def _seconds(timeout: float | str | None) -> float:
-    if timeout is None:
-        return DEFAULT_TIMEOUT_S
-    return duration(timeout if isinstance(timeout, str) else f"{timeout:.3f}")

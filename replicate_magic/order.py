@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from replicate_magic.cell.options import duration
 from replicate_magic.errors import CellError
 from replicate_magic.plain import one_line
 from replicate_magic.settings import REUSES, the_settings
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
     from replicate_magic.settings import Reuse
 
 DEFAULT_TIMEOUT_S = 3600.0
+
+
+def seconds_of(timeout: float | str | None) -> float:
+    """The seconds that a timeout means: a number of them, `"5m"`, or an hour where none is given.
+
+    Raises:
+        CellError: it is none, or not positive.
+    """
+    if timeout is None:
+        return DEFAULT_TIMEOUT_S
+    try:
+        text = timeout if isinstance(timeout, str) else f"{timeout:.3f}"
+    except (TypeError, ValueError) as error:
+        raise CellError(
+            f"timeout is of type {type(timeout).__name__}: give seconds, or a text such as '5m'."
+        ) from error
+    return duration(text)
 
 
 def replay(*, cached: bool) -> Reuse:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replicate_magic.api.uploads import Upload
-from replicate_magic.cell.files import MOST_FILE_BYTES, media_type_of
+from replicate_magic.cell.files import contents, media_type_of
 from replicate_magic.cell.grammar import Given
 from replicate_magic.cell.objects import Encoded, as_file
 from replicate_magic.cell.schema import InputField
@@ -78,12 +78,13 @@ def _read(file: Any) -> tuple[None, bytes, str]:
             f"content is {type(file).__name__}, which is no file: write content=@PATH, or give "
             "bytes, a picture or an open file. Nothing was sent."
         )
-    try:
-        read = file.read(MOST_FILE_BYTES + 1)
-        data = read.encode() if isinstance(read, str) else bytes(read)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"content is a file that cannot be read: {error}. Nothing was sent."
-        ) from error
+    data = contents("content", file)
+    if isinstance(data, str):
+        try:
+            data = data.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"content is a file that cannot be read: {error}. Nothing was sent."
+            ) from error
     name = getattr(file, "name", "")
     return None, data, Path(name).name if isinstance(name, str) and name else "content"

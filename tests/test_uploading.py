@@ -16,3 +16,12 @@ def test_an_open_file_of_which_the_text_is_none_is_told_as_such(tmp_path):
         pytest.raises(InputError, match=r"content is a file that cannot be read: .*Nothing was"),
     ):
         upload_of({"content": opened}, lambda _path, _most: b"")
+
+
+def test_what_reads_as_neither_text_nor_bytes_is_told():
+    class NothingYet:
+        def read(self, most):
+            return None
+
+    with pytest.raises(InputError, match=r"content is a file that cannot be read: .*Nothing was"):
+        upload_of({"content": NothingYet()}, lambda _path, _most: b"")

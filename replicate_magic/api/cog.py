@@ -240,8 +240,9 @@ class _Run:
         finally:
             if asking:
                 asking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asking
+                await asyncio.wait({asking})  # its being cancelled is not ours
+                if not asking.cancelled():
+                    asking.result()
 
     async def _ask(self) -> None:
         """What is not refused soon is taken, though some servers answer no questions."""

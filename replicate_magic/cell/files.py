@@ -49,17 +49,27 @@ def from_path(path: Path, known: InputField, read_bytes: Callable[[Path, int], b
 
 def from_open_file(name: str, file: Any) -> str:
     """A file opened as text gives its text, any other a data URL."""
-    try:
-        data = file.read(MOST_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name} is a file that cannot be read: {error}. Nothing was sent."
-        ) from error
+    data = contents(name, file)
     if isinstance(data, str):
         _refuse_large(name, data)
         return data
     path = getattr(file, "name", "")
     return data_url(name, data, path if isinstance(path, str) else "")
+
+
+def contents(name: str, file: Any) -> str | bytes:
+    """What an open file holds, from where it stands, up to a little more than can be sent.
+
+    Raises:
+        InputError: it cannot be read, as one that is closed, or gives nothing yet.
+    """
+    try:
+        data = file.read(MOST_FILE_BYTES + 1)
+        return data if isinstance(data, str) else bytes(memoryview(data))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{name} is a file that cannot be read: {error}. Nothing was sent."
+        ) from error
 
 
 def data_url(name: str, data: bytes, file_name: str) -> str:

@@ -30,6 +30,7 @@ from replicate_magic import errors, session
 from replicate_magic.api.asked import next_page
 from replicate_magic.asking import Call
 from replicate_magic.calling import call, call_api
+from replicate_magic.functions import run
 from replicate_magic.prediction import OutputFile
 from replicate_magic.runs.frame import RunsFrame
 from replicate_magic.runs.history import the_history
@@ -298,6 +299,19 @@ def test_time_is_over_when_it_is(replicate):
 
     with pytest.raises(errors.ConnectionLost, match=r"in the time given.*HTTP 503"):
         call_api("GET", "/account", timeout=0.3)
+
+
+TIMEOUT = re.compile("give seconds, or a text such as|is not a duration")
+
+
+@pytest.mark.parametrize("timeout", [[], {}, object(), 0, -1, "soon", float("nan")])
+def test_a_timeout_that_is_none_is_told_before_anything_is_sent(replicate, timeout):
+    with pytest.raises(errors.CellError, match=TIMEOUT):
+        call_api("GET", "/account", timeout=timeout)
+    with pytest.raises(errors.CellError, match=TIMEOUT):
+        run("acme/poet", prompt="x", timeout=timeout)
+
+    assert replicate.requests == []
 
 
 @pytest.mark.parametrize(

@@ -633,6 +633,16 @@ def test_a_file_that_is_closed_or_open_for_writing_is_told(folder):
         sent(file)
 
 
+@pytest.mark.parametrize("given", [None, 5, [1]])
+def test_what_reads_as_neither_text_nor_bytes_is_told(given):
+    class Odd:
+        def read(self, most):
+            return given
+
+    with pytest.raises(InputError, match=r"x is a file that cannot be read: .*Nothing was sent"):
+        sent(Odd())
+
+
 @pytest.mark.parametrize("make", [io.BytesIO, bytes])
 def test_bytes_and_open_files_have_the_same_limit(make):
     data = b"a" * (DATA_URL_BYTES + 1)
@@ -648,7 +658,7 @@ def test_a_text_is_not_sent_ahead():
 
 
 def test_more_than_the_api_takes_is_refused(monkeypatch):
-    with pytest.raises(InputError, match="x is a file of more than 104,857,600 bytes"):
+    with pytest.raises(InputError, match=r"x is a file of more than 104,857,600 bytes"):
         sent(bytes(MOST_FILE_BYTES + 1))
 
 
