@@ -82,14 +82,19 @@ class Connections:
     def close(self) -> None:
         """Closes what is not lent, the rest when it comes back; empties the write-ahead log."""
         self._closed = True
-        idle = [slot for slot in self._drained(self._slots, 0) if slot is not None]
-        with telling(self.path):
-            if idle and self.path is not None:
-                idle[0].execute(f"PRAGMA busy_timeout = {_CLOSE_S * 1000:.0f}")
-                with suppress(sqlite3.OperationalError):  # read-only by now, or in use elsewhere
-                    idle[0].execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            for connection in idle:
-                connection.close()
+        slots = self._drained(self._slots, 0)
+        idle = [slot for slot in slots if slot is not None]
+        try:
+            with telling(self.path):
+                if idle and self.path is not None:
+                    idle[0].execute(f"PRAGMA busy_timeout = {_CLOSE_S * 1000:.0f}")
+                    with suppress(sqlite3.OperationalError):  # read-only by now, or used elsewhere
+                        idle[0].execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                for connection in idle:
+                    connection.close()
+        finally:
+            for _ in slots:  # a fork waits until all slots are there
+                self._slots.put(None)
 
     def park(self) -> None:
         """Closes all files, and lends nothing until `unpark`: the process is about to fork.
@@ -131,12 +136,14 @@ class Connections:
             turns.put(turn)
 
     def _taken(self) -> sqlite3.Connection:
-        if self._closed:
-            raise HistoryError(f"the history in {self.path or 'memory'} was closed")
         try:
-            slot = self._slots.get(timeout=self._busy_s)
+            slot = self._slots.get(timeout=0 if self._closed else self._busy_s)
         except queue.Empty as error:
-            raise HistoryError(f"the history in {self.path or 'memory'} is in use") from error
+            why = "was closed" if self._closed else "is in use"
+            raise HistoryError(f"the history in {self.path or 'memory'} {why}") from error
+        if self._closed:
+            self._give_back(slot)
+            raise HistoryError(f"the history in {self.path or 'memory'} was closed")
         if slot is not None:
             return slot
         try:
@@ -145,11 +152,11 @@ class Connections:
             self._slots.put(None)
             raise
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed:
+    def _give_back(self, connection: sqlite3.Connection | None) -> None:
+        if self._closed and connection is not None:
             connection.close()
-        else:
-            (self._slots if self._parking is None else self._parking).put(connection)
+            connection = None
+        (self._slots if self._parking is None else self._parking).put(connection)
 
     def _drained(
         self, slots: _Slots, deadline_s: float, *, wanted: int = _LENT_AT_ONCE

@@ -963,6 +963,27 @@ def test_a_child_has_its_own_copy_of_a_history_in_memory():
 
 
 @posix_only
+@pytest.mark.parametrize("kind", ["a file", "memory"])
+def test_a_fork_does_not_wait_for_a_history_that_was_closed(path, kind):
+    store = Store.open(path) if kind == "a file" else Store.in_memory()
+    store.save(record("a"))
+    store.close()
+    began_s = time.monotonic()
+    if (child := os.fork()) == 0:
+        try:
+            store.count(Query())
+        except HistoryError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert time.monotonic() - began_s < 4  # it would wait for 5 s
+    with pytest.raises(HistoryError, match="was closed"):
+        store.count(Query())
+
+
+@posix_only
 def test_a_fork_waits_for_a_thread_that_writes(script, path):
     code = """
         import threading
