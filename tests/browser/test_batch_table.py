@@ -387,8 +387,11 @@ def test_a_page_reloaded_in_mid_run_finds_all_rows_again(batch, gate, expect, ap
     assert_at_peace(nb)
 
 
-def test_a_page_reloaded_while_the_cell_blocks_shows_the_document_at_the_end(batch, gate, expect):
-    nb, _table = batch("6, concurrency=2, holds={4, 5}")
+@both
+def test_a_page_reloaded_while_the_cell_blocks_shows_the_document_at_the_end(
+    batch, gate, expect, application
+):
+    nb, _table = batch("6, concurrency=2, holds={4, 5}", application)
     nb.save()
     nb.reload()
     gate.open()
@@ -407,13 +410,16 @@ def test_a_second_view_shows_the_same_and_turns_its_own_pages(batch, gate, expec
     expect(second).to_contain_text("60 requests · 60 succeeded")
 
 
-def test_a_table_that_is_to_stay_can_still_be_read(batch, expect):
-    nb, table = batch("60, concurrency=30, ran_s=0.1, fails={3}", look="keep_widget=True")
+@both
+def test_a_table_that_is_to_stay_can_still_be_read(batch, expect, application):
+    nb, table = batch(
+        "60, concurrency=30, ran_s=0.1, fails={3}", application, look="keep_widget=True"
+    )
     nb.wait_idle()
     expect(table.locator(".line")).to_contain_text("60 of 60 done · 1 failed")
     expect(table.get_by_role("button", name="Cancel all")).to_have_count(0)
     table.get_by_text("failed 1").click()
     opener(table, 3).click()
     expect(answer(table, 3)).to_contain_text("CUDA out of memory")
-    nb.shot("lab-batch-kept")
+    nb.shot(f"{application}-batch-kept")
     assert kinds(nb)[0] > STATIC

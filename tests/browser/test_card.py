@@ -282,9 +282,10 @@ def test_a_background_card_goes_on_while_other_cells_run(
     assert kinds(nb)[0] == [{"text/plain", "text/html"}]
 
 
-def test_a_background_run_is_canceled_by_its_button(open_notebook, replicate, expect):
+@both
+def test_a_background_run_is_canceled_by_its_button(open_notebook, replicate, expect, application):
     replicate.tells(say("Once"), hold(), become("succeeded"))
-    nb = open_notebook(["%%replicate acme/poet --bg\nhi"], subshells="disabled")
+    nb = open_notebook(["%%replicate acme/poet --bg\nhi"], application, subshells="disabled")
     nb.run(0)
     streams(nb, "Once").get_by_role("button", name="Cancel").click()
     replicate.wait_for("cancel")
@@ -316,11 +317,12 @@ def test_a_page_reloaded_in_mid_run_goes_on_with_the_whole_answer(
     nb.shot(f"{application}-reloaded")
 
 
+@both
 def test_a_page_reloaded_while_the_cell_blocks_shows_the_whole_when_it_ends(
-    open_notebook, replicate, expect
+    open_notebook, replicate, expect, application
 ):
     replicate.tells(say("**One** "), hold(), say("two"), become("succeeded"))
-    nb = open_notebook([CELL])
+    nb = open_notebook([CELL], application)
     nb.run(0)
     streams(nb, "One")
     nb.save()
@@ -375,14 +377,15 @@ def test_a_saved_notebook_reopened_reads_well(open_notebook, replicate, expect, 
     assert "Error" not in nb.output(0).inner_text()
 
 
-def test_a_card_that_is_kept_shows_the_answer_drawn(open_notebook, replicate, expect):
+@both
+def test_a_card_that_is_kept_shows_the_answer_drawn(open_notebook, replicate, expect, application):
     replicate.tells(say("Some **bold** text"), become("succeeded"))
-    nb = open_notebook(["%%replicate acme/poet --keep-widget\nhi"])
+    nb = open_notebook(["%%replicate acme/poet --keep-widget\nhi"], application)
     nb.run(0)
     nb.wait_idle()
     expect(card(nb).locator(".answer strong")).to_have_text("bold")
     expect(card(nb).get_by_role("button", name="Cancel")).to_be_hidden()
-    nb.shot("lab-kept")
+    nb.shot(f"{application}-kept")
 
 
 @both
@@ -402,11 +405,12 @@ def test_a_page_without_the_widgets_extension_shows_the_answer_at_the_end(
     assert kinds(nb) == [[{"text/plain", "text/html"}]]
 
 
+@both
 def test_a_kernel_restarted_under_the_card_leaves_no_clock_running(
-    open_notebook, replicate, expect
+    open_notebook, replicate, expect, application
 ):
     replicate.tells(say("Once upon"), hold(), become("succeeded"))
-    nb = open_notebook([CELL, "print('alive')"])
+    nb = open_notebook([CELL, "print('alive')"], application)
     nb.run(0)
     streams(nb, "Once upon")
     nb.restart()
@@ -414,7 +418,7 @@ def test_a_kernel_restarted_under_the_card_leaves_no_clock_running(
     expect(nb.output(1)).to_have_text("alive")
     expect(card(nb).locator(".phase")).to_have_text("disconnected")
     expect(card(nb).get_by_role("button", name="Cancel")).to_be_hidden()
-    nb.shot("lab-restarted")
+    nb.shot(f"{application}-restarted")
     assert nb.outside == []  # of a run that a restart ends, the page has errors of its own
 
 

@@ -266,8 +266,9 @@ def test_a_new_program_ends_the_search_before_it(explore, expect):
 # -- pages that come late, kernels that end ---------------------------------------------------
 
 
-def test_a_reloaded_page_shows_the_same_and_goes_on(explore, expect):
-    nb, shown = explore()
+@both
+def test_a_reloaded_page_shows_the_same_and_goes_on(explore, expect, application):
+    nb, shown = explore(application)
     program(shown).fill('.status == "failed"')
     expect(count(shown)).to_have_text("300 of 3,000 runs")
     nb.save()
@@ -286,19 +287,21 @@ def test_a_second_view_shows_the_same(explore, expect):
     assert program(second).input_value() == '.status == "failed"'
 
 
-def test_a_restarted_kernel_is_told(explore, expect):
-    nb, shown = explore()
+@both
+def test_a_restarted_kernel_is_told(explore, expect, application):
+    nb, shown = explore(application)
     nb.restart()
     expect(count(shown)).to_have_text("disconnected; run the cell again")
 
 
-def test_what_is_closed_leaves_a_table_that_stays(explore, expect):
-    nb, shown = explore(more=["explorer.close()"])
+@both
+def test_what_is_closed_leaves_a_table_that_stays(explore, expect, application):
+    nb, shown = explore(application, more=["explorer.close()"])
     nb.run(1)
     expect(shown).to_have_count(0)
     expect(nb.output(0)).to_contain_text("3,000 of 3,000 runs; the first 10:")
     expect(nb.output(0).locator("table tr")).to_have_count(11)
-    nb.shot("lab-explore-closed")
+    nb.shot(f"{application}-explore-closed")
     nb.save()
     assert set(nb.saved().cells[0].outputs[0].data) == {"text/plain", "text/html"}
     assert_at_peace(nb)

@@ -137,10 +137,11 @@ class Sleeper:
 
     def fall_asleep(self):
         if self._phase == "create":
-            self.server.fails("create", late(1.0))
+            self.server.fails("create", late(3.0))
         self.process.ask(self.name)
         if self._phase == "create":
             self.server.until(lambda: made(self.server, self.name))
+            time.sleep(0.5)  # until it waits for the answer, whose time is over as it wakes
         else:
             self.server.wait_for("stream", 2)
         self.process.send(signal.SIGSTOP)
