@@ -299,7 +299,7 @@ def test_no_library_is_used_that_is_not_declared():
     declared = {"httpx", "numpy", "pandas", "jq", "IPython", "traitlets", "anywidget", "ipywidgets"}
     declared |= {"markdown_it", "nh3", "platformdirs", "starlette", "uvicorn", "xllamacpp"}
     declared |= {"multipart", "python_multipart", "matplotlib", "_winapi", "msvcrt", PACKAGE}
-    declared |= {"sr_vulkan", "PIL", "certifi", "httpcore", "tqdm"}
+    declared |= {"sr_vulkan", "PIL", "certifi", "tqdm"}
     declared |= {"keyring"}
     foreign = {found.library for found in AT_RUN_TIME} - set(sys.stdlib_module_names) - declared
 

@@ -15,7 +15,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from httpcore._utils import is_socket_readable
 
 from replicate_magic import __version__
 from replicate_magic.api import answers, protocol
@@ -74,12 +73,10 @@ def _trust(*_: str | None) -> SSLContext:
 
 
 def _quicken(transport: Any) -> None:
-    """Have a transport spend less on what httpcore does for each read and each idle connection.
+    """Have a transport read more at a time than httpcore asks for.
 
-    It asks for 64 kB at a time, which over plain http a large file waits for; TLS gives 16 kB in
-    any case. And before each request it looks at every idle connection, by a way that costs more
-    than the rest of the request where there are sixty. It is no part of httpx's interface, and
-    where it is not there, nothing is lost but speed.
+    That is 64 kB, which over plain http a large file waits for; TLS gives 16 kB in any case. It is
+    no part of httpx's interface, and where it is not there, nothing is lost but speed.
     """
     backend = getattr(getattr(transport, "_pool", None), "_network_backend", None)
     if backend is None:
@@ -88,11 +85,8 @@ def _quicken(transport: Any) -> None:
 
     async def connect_tcp(*args: Any, **options: Any) -> Any:
         stream = await connect(*args, **options)
-        read, extra, sock = stream.read, stream.get_extra_info, stream.get_extra_info("socket")
+        read = stream.read
         stream.read = lambda most, timeout=None: read(max(most, _READ_BYTES), timeout)
-        stream.get_extra_info = lambda info: (
-            is_socket_readable(sock) if info == "is_readable" else extra(info)
-        )
         return stream
 
     backend.connect_tcp = connect_tcp
