@@ -37,3 +37,11 @@ def test_benches_run_one_after_the_other_into_one_table_and_one_that_fails_is_to
     assert rows[0].startswith("typing and checking a call: ")
     assert rows[-1].startswith("10,000 requests of ")
     assert end.endswith("nothing failed")
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_batch_can_be_measured():
+    command = [sys.executable, "tests/bench/batch_memory.py", "10", "20", "100"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of it in the result" in done.stdout

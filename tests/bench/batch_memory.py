@@ -102,7 +102,7 @@ def result_kb(job):
     """What the entries and the rows of the result take, by copying them."""
     import pickle
 
-    told = pickle.dumps((list(job.tally.entries), dict(job._batch.asked)))
+    told = pickle.dumps((list(job.tally.entries), dict(job._batch.requests.asked)))
     gc.collect()
     tracemalloc.start()
     kept = pickle.loads(told)
