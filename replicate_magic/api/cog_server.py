@@ -131,9 +131,10 @@ async def answer_to(client: Client, request: APIRequest, subject: str) -> Answer
         ConnectionFailed, ConnectionLost: there is none; the message is about Cog servers.
     """
     try:
-        return await client.send(request)
-    except errors.ConnectionLost:
-        return await client.send(request)  # such as one on a connection that was kept for long
+        try:
+            return await client.send(request)
+        except errors.ConnectionLost:  # such as one that was kept for long
+            return await client.send(request)
     except errors.ConnectionFailed as error:
         reason = one_line(str(error.__cause__ or error)).rstrip(".")
         raise errors.ConnectionFailed(

@@ -131,6 +131,7 @@ class Double:
 
     def close_door(self):
         """Take no more connections."""
+        self._server.shutdown()  # while it still looks at its socket, that is not closed
         self._server.socket.close()
 
     def __enter__(self):
