@@ -29,6 +29,18 @@ def gives(replicate, **files):
     replicate.tells(become("succeeded", output=urls))
 
 
+def of(name, fault):
+    """A fault of one file, and of no other."""
+
+    async def either(exchange):
+        if exchange.request.path.endswith(name):
+            await fault(exchange)
+        else:
+            await exchange.send(await exchange.honest())
+
+    return either
+
+
 def ways_of(run):
     """How far the files were, in each snapshot that told of it."""
     return [snapshot.moving for snapshot in run.snapshots if snapshot.moving]
@@ -91,7 +103,7 @@ def test_an_upload_that_is_canceled_leaves_nothing_moving_and_creates_nothing(
 @pytest.mark.slow
 def test_downloads_are_told_together_and_not_after_them(painter, begin, tmp_path):
     gives(painter, **{"a.bin": LARGE, "b.bin": b"small"})
-    painter.fails("file", slowly(0.8), None)
+    painter.fails("file", always=of("a.bin", slowly(0.8)))  # whichever is asked for first
     run = begin("acme/painter", {"saving": Saving(folder=tmp_path)})
 
     assert run.prediction.ok
