@@ -86,7 +86,8 @@ class Batch:
         """
         self._publish = publish
         async with self._alone():
-            await self._run_all()
+            with bridge.quick_turns():
+                await self._run_all()
         return self.tally
 
     async def _run_all(self) -> None:
