@@ -97,7 +97,10 @@ def cursor_at(
             return None
         head = _Head("cell", OPTIONS)
         return head.cursor(before[found.end() :], after, _header_keys(lines[first + 1 :]))
-    return _on_line(_continued(lines[:line], before), after, commands)
+    cursor = _on_line(_continued(lines[:line], before), after, commands)
+    if cursor and not before.endswith(cursor.typed):
+        return None  # it began on the line above, and only one line can be written anew
+    return cursor
 
 
 def _cell_line(lines: Sequence[str]) -> int | None:

@@ -202,6 +202,11 @@ def test_a_header_line_knows_the_others_and_the_line_above():
     assert (found.key, found.kind, found.in_header) == ("x", "file", True)
 
 
+def test_a_word_that_began_on_the_line_above_is_left_alone():
+    assert cursor_at('%replicate run "a\\\nb', 1, 1, COMMANDS) is None
+    assert cursor_at('%replicate run "a" \\\nb', 1, 1, COMMANDS).typed == "b"
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(["%%replicate ", "%replicate run ", "%replicate runs ", "%%replicate a/b\n"]),
