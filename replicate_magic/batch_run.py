@@ -24,6 +24,7 @@ from replicate_magic.resuming import best_runs
 from replicate_magic.runs.batch_items import BatchRecord
 from replicate_magic.runs.history import the_history
 from replicate_magic.tally import Tally
+from replicate_magic.turns import quick_turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -86,7 +87,7 @@ class Batch:
         """
         self._publish = publish
         async with self._alone():
-            with bridge.quick_turns():
+            with quick_turns():
                 await self._run_all()
         return self.tally
 

@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import os
-import sys
 import threading
 import time
 import weakref
@@ -35,8 +34,6 @@ TICK_S = 1.0
 """After how many seconds without news the newest snapshot is given again, so that time is told."""
 BURST = 5
 """How many snapshots may come at once after a quiet time, so that the first token is not late."""
-TURN_S = 0.0005
-"""How long a thread that holds the interpreter keeps others waiting, where `quick_turns` holds."""
 APART = 4
 """How much of what takes long runs at once; what was given up counts until it ends."""
 
@@ -141,48 +138,6 @@ def close() -> None:
         _loop_of.cache_clear()
         atexit.unregister(close)
         loop.close()
-
-
-_HALF_MICROSECOND = 5e-7  # Python cuts off what is less than one, also of what it has told itself
-
-
-class _Turns:
-    """How long threads keep each other waiting, and how many want that to be short."""
-
-    def __init__(self) -> None:
-        self._wanted = 0
-        self._usual_s = self._ours_s = 0.0
-
-    def shorten(self) -> None:
-        if not self._wanted:
-            self._usual_s = sys.getswitchinterval()
-            if self._usual_s > TURN_S:
-                sys.setswitchinterval(TURN_S)
-            self._ours_s = sys.getswitchinterval()
-        self._wanted += 1
-
-    def leave(self) -> None:
-        self._wanted -= 1
-        is_ours = sys.getswitchinterval() == self._ours_s != self._usual_s
-        if is_ours and not self._wanted:  # nobody else has set it
-            sys.setswitchinterval(self._usual_s + _HALF_MICROSECOND)
-
-
-_TURNS = _Turns()
-
-
-@contextmanager
-def quick_turns() -> Iterator[None]:
-    """Keep the process's other threads waiting less, while the loop has much to do; on its thread.
-
-    The interpreter lets a busy thread go on for 5 ms before another one gets its turn, and a
-    notebook's kernel changes threads a dozen times for each cell.
-    """
-    _TURNS.shorten()
-    try:
-        yield
-    finally:
-        _TURNS.leave()
 
 
 class _Pace:

@@ -97,7 +97,7 @@ def layer(module):
 
 
 LAYERS = (
-    ("plain",),
+    ("plain", "turns"),
     ("errors",),
     ("chunks",),
     ("prediction",),

@@ -133,7 +133,7 @@ async def answer_to(client: Client, request: APIRequest, subject: str) -> Answer
     try:
         try:
             return await client.send(request)
-        except errors.ConnectionLost:  # such as one that was kept for long
+        except errors.ConnectionLost:  # such as a connection that was kept for long
             return await client.send(request)
     except errors.ConnectionFailed as error:
         reason = one_line(str(error.__cause__ or error)).rstrip(".")
